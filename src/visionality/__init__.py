@@ -1,0 +1,1 @@
+"""Visionality: the commit ledger for AI spend."""

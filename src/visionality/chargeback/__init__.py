@@ -1,0 +1,1 @@
+"""From rows to the documents that finance sends."""

@@ -1,0 +1,1 @@
+"""The data plane: a call comes in, is admitted, forwarded, metered and committed."""

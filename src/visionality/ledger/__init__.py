@@ -1,0 +1,1 @@
+"""The append-only store: rows are kept here and nothing changes them."""

@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL: where its binaries are, and one cluster per data directory."""

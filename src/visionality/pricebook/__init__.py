@@ -1,0 +1,1 @@
+"""Dated prices: the bundled snapshot and what the operator put above it."""

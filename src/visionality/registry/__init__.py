@@ -1,0 +1,1 @@
+"""What the control plane decided, as the data plane reads it."""

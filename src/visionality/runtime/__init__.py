@@ -1,0 +1,1 @@
+"""The outside world, met once: settings, clock, ids, SQL files, logging."""

@@ -1,0 +1,1 @@
+"""Provider keys at rest: envelope encryption under a master key."""

@@ -1,0 +1,1 @@
+"""The control plane: Django, and only here."""
