@@ -1,0 +1,22 @@
+"""Money is whole nano-US-dollars inside and a decimal string at the edge.
+
+One nano-dollar is a billionth of a dollar: fine enough that a single token of the cheapest model is a whole
+number or a short fraction, small enough that a 64-bit integer holds nine billion dollars.
+"""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+NANO = 1_000_000_000
+_UNIT = Decimal(1)
+
+
+def usd(nusd: int) -> str:
+    """The amount in dollars, exact, without trailing zeros: 3_400_000 is "0.0034"."""
+    sign = "-" if nusd < 0 else ""
+    whole, part = divmod(abs(nusd), NANO)
+    return f"{sign}{whole}.{part:09d}".rstrip("0").rstrip(".")
+
+
+def rounded_nusd(exact: Decimal) -> int:
+    """The one rounding of a row: half even, to a whole nano-dollar."""
+    return int(exact.quantize(_UNIT, rounding=ROUND_HALF_EVEN))

@@ -1,0 +1,83 @@
+"""The usage vector: what a call consumed, in disjoint buckets.
+
+Providers count in two conventions: the totals of OpenAI and Gemini include cached tokens, those of Anthropic
+and Bedrock exclude them. They meet here and nowhere else: after this file no two buckets overlap, so a cost is a
+plain sum (docs/metering.md).
+"""
+
+from typing import Literal
+
+import msgspec
+
+UsageSource = Literal[
+    "provider_final",  # the provider's own report, complete
+    "provider_partial",  # its report, but the answer broke off before the last word
+    "tokenizer_estimate",  # counted by us, because no report came
+    "reservation_ceiling",  # the worst case of the call: nobody knows what happened
+    "none",  # nothing was consumed, or nothing is known to have been
+]
+
+TOKEN_LIMIT = 2**53 - 1
+"""A count above this is not a count: it would not survive JSON, and no call comes near it."""
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Disjoint counts; tokens unless the name says otherwise."""
+
+    in_text: int = 0
+    in_image: int = 0
+    in_audio: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    cache_write_other: int = 0
+    out_text: int = 0
+    out_reasoning: int = 0
+    out_audio: int = 0
+    out_rejected_prediction: int = 0
+    web_search: int = 0
+
+    @property
+    def input_tokens(self) -> int:
+        """Fresh input of every modality."""
+        return self.in_text + self.in_image + self.in_audio
+
+    @property
+    def cache_write_tokens(self) -> int:
+        return self.cache_write_5m + self.cache_write_1h + self.cache_write_other
+
+    @property
+    def output_tokens(self) -> int:
+        """All output, reasoning and rejected predictions included."""
+        return self.out_text + self.out_reasoning + self.out_audio + self.out_rejected_prediction
+
+    @property
+    def total_input_tokens(self) -> int:
+        """Fresh and cached input: what long-context thresholds are measured on."""
+        return self.input_tokens + self.cache_read + self.cache_write_tokens
+
+    def counts(self) -> dict[str, int]:
+        """The buckets that are not zero, by name."""
+        return {name: count for name in self.__struct_fields__ if (count := getattr(self, name))}
+
+
+class Metered(msgspec.Struct, frozen=True):
+    """What a reader learned from the bytes of one answer."""
+
+    usage: Usage
+    source: UsageSource
+    model: str | None = None
+    tier: dict[str, str] = {}
+    """What the provider says it served and what changes the price: service_tier, processing, speed."""
+    raw_usage: str | None = None
+    """The provider's own words, at most 8 KiB."""
+    finish: str | None = None
+    problem: str | None = None
+    """Set when the provider's numbers contradict each other."""
+
+
+def count(value: object) -> int:
+    """A token count out of a provider's JSON; anything that is no sane count reads as 0."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return value if 0 <= value <= TOKEN_LIMIT else 0

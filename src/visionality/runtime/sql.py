@@ -1,0 +1,22 @@
+"""SQL lives in `.sql` files; each statement has a name.
+
+A statement starts at a line `-- name: words` and ends before the next one. What stands above the first name is the
+file's own comment.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def statements(package: str, file: str) -> dict[str, str]:
+    """The named statements of a file, e.g. statements("visionality.ledger.sql", "writer.sql")."""
+    found: dict[str, str] = {}
+    for block in text(package, file).split("-- name: ")[1:]:
+        name, _, body = block.partition("\n")
+        found[name.strip()] = body.strip()
+    return found
+
+
+def text(package: str, file: str) -> str:
+    return files(package).joinpath(file).read_text()

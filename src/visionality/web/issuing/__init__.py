@@ -1,0 +1,1 @@
+"""Virtual keys: issued, listed, revoked."""

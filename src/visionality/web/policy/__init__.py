@@ -1,0 +1,1 @@
+"""What an organisation decides: projects, customers, teams, agents, providers, prices."""
