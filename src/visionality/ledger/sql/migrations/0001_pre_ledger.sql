@@ -98,9 +98,30 @@ create table vis.seals (
 create table vis.budget_holds (
   org_id uuid not null, hold_id uuid not null, request_id uuid not null, windows uuid[] not null,
   amount_nusd bigint not null check (amount_nusd >= 0), writer_no int not null, expires_at timestamptz not null,
-  draft text, primary key (org_id, hold_id));
+  draft text, primary key (org_id, hold_id))
+  with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
 create index budget_holds_writer on vis.budget_holds (writer_no);
 create index budget_holds_expiry on vis.budget_holds (expires_at);
+
+-- What the writer sends, versioned: a later column makes a new type, and code of before goes on with the old one.
+create type vis.row_v1 as (
+  org_id uuid, created_at timestamptz, id uuid, writer_no int, wseq bigint, entry text,
+  request_id uuid, attempt smallint, corrects uuid, source text, agent_sub text, agent_owner text,
+  sso_sub text, team_id text, key_id uuid, spend_token_id text, caller text, project_id text,
+  customer_id text, task_id text, epic_id text, task_class text, repo text, branch text,
+  commit_sha text, pr_url text, cost_center text, gl_code text, memo text, url text,
+  attribution_level smallint, confidence smallint, resolver_version int, provider text, dialect text, model_family text,
+  model_requested text, model_used text, served_tier text, upstream_request_id text, input_tokens bigint, cache_read_tokens bigint,
+  cache_write_tokens bigint, output_tokens bigint, reasoning_tokens bigint, usage jsonb, raw_usage text, usage_source text,
+  currency text, cost_nusd bigint, billed_nusd bigint, price_state text, price_version int, rates jsonb,
+  decision text, reason text, status_code smallint, binding_status text, policy_revision bigint, pii jsonb,
+  finish text, latency_ms int, ttft_ms int, request_sha256 bytea, tags jsonb, leaf_hash bytea);
+create type vis.event_v1 as (
+  org_id uuid, created_at timestamptz, id uuid, writer_no int, wseq bigint, kind text, hold_id uuid, request_id uuid,
+  windows uuid[], amount_nusd bigint, actual_nusd bigint, actor text, leaf_hash bytea);
+create type vis.hold_v1 as (
+  org_id uuid, hold_id uuid, request_id uuid, windows uuid[], amount_nusd bigint, writer_no int, expires_at timestamptz,
+  draft text);
 
 create function vis.no_change() returns trigger language plpgsql set search_path = pg_catalog as $$
 begin raise exception 'append-only: % on %', tg_op, tg_relid::regclass using errcode = '42501'; end $$;

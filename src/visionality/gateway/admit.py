@@ -1,0 +1,65 @@
+"""Before a call leaves: where it goes, what it can cost at most, and a durable hold for that."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from visionality.core.budget import worst_case_nusd
+from visionality.core.call import Ask, Refusal, Request
+from visionality.core.row import Row, draft_text
+from visionality.gateway.routes import Target
+from visionality.gateway.state import Gateway
+from visionality.ledger.writer import Hold, LedgerAway
+from visionality.registry.snapshot import Organisation
+from visionality.runtime.ids import uuid7
+from visionality.vault.sealing import SealBroken
+
+SANDBOX = "sandbox"
+SANDBOX_SECRET = b"sandbox"
+HOLD_GRACE = timedelta(minutes=5)
+"""A hold outlives the longest call by this much, so that only a call that nobody watches any more can expire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A provider with credentials: where this call goes and what happens when its client leaves."""
+
+    name: str
+    base_url: str
+    secret: bytes
+    drains: bool
+
+
+def upstream_for(gateway: Gateway, organisation: Organisation, target: Target) -> Upstream:
+    """The organisation's own credential, else the sandbox where there is one. Raises Refusal."""
+    provider = target.provider
+    record = organisation.providers.get(provider.name)
+    if record is not None:
+        try:
+            secret = gateway.secret(organisation.org_id, record)
+        except SealBroken:
+            raise Refusal(
+                503, "provider_credential_unreadable", f"the {provider.name} key cannot be opened with this master key"
+            ) from None
+        return Upstream(provider.name, record.base_url, secret, record.on_abort == "drain")
+    if gateway.settings.sandbox_url is None:
+        raise Refusal(
+            403, "provider_not_configured", f"no {provider.name} key is set up here: add one with `vis provider add {provider.name}`"
+        )
+    return Upstream(SANDBOX, gateway.settings.sandbox_url + provider.sandbox_suffix, SANDBOX_SECRET, drains=True)
+
+
+async def hold(gateway: Gateway, row: Row, target: Target, request: Request, ask: Ask) -> Hold:
+    """Make the call's hold durable, with the draft of its row. Raises Refusal when the ledger is away."""
+    now = gateway.clock()
+    amount = 0
+    if ask.model is not None:
+        card = gateway.books[row.org_id].dearest(target.provider.name, ask.model, now)
+        row.price_state = "known" if card else "unknown"
+        amount = worst_case_nusd(card, len(request.body), ask.output_limit)
+    expires = now + timedelta(seconds=gateway.settings.call_timeout) + HOLD_GRACE
+    made = Hold(row.org_id, uuid7(), row.request_id, amount, expires, draft_text(row))
+    try:
+        await gateway.writer.reserve(made)
+    except LedgerAway as error:
+        raise Refusal(503, "ledger_unavailable", f"the call was not sent, because {error}") from None
+    return made

@@ -1,0 +1,95 @@
+"""The ASGI entry: route table to pipeline, and nothing more. No framework stands on the gateway's path."""
+
+from typing import Any
+
+import structlog
+
+from visionality.core.call import Refusal
+from visionality.gateway.client import Receive, Send, answer
+from visionality.gateway.pipeline import Call
+from visionality.gateway.refusals import refuse
+from visionality.gateway.routes import find, spoken
+from visionality.gateway.state import Gateway
+from visionality.gateway.upstream import Upstream
+from visionality.ledger.writer import LedgerWriter
+from visionality.registry.snapshot import SnapshotKeeper
+from visionality.runtime.clock import Clock
+from visionality.runtime.ids import uuid7
+from visionality.runtime.settings import Settings
+from visionality.vault.keyproviders._core import KeyProvider
+
+log = structlog.get_logger()
+
+_PLAIN = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+
+
+class GatewayApp:
+    """One gateway process. `writer_dsn` reaches the ledger as `vis_writer`, directly."""
+
+    def __init__(self, settings: Settings, clock: Clock, keys: KeyProvider, writer_dsn: str) -> None:
+        self._gateway = Gateway(settings, clock, keys)
+        self._dsn = writer_dsn
+        self._upstream: Upstream | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        method, headers = scope["method"], tuple(scope["headers"])
+        path = scope["raw_path"].decode("latin-1")
+        anthropic = any(name == b"anthropic-version" for name, _ in headers)
+        target = find(method, path, anthropic=anthropic)
+        if target is not None and self._upstream is not None:
+            query = scope["query_string"].decode("latin-1")
+            await Call(self._gateway, self._upstream, target, method, query, headers, receive, send).run()
+        elif method in {"GET", "HEAD"} and path in {"/", "/livez", "/readyz"}:
+            await self._health(path, send)
+        else:
+            refusal = Refusal(404, "route_not_metered", f"{method} on this path is not metered here, so it is not served")
+            await refuse(send, spoken(path, anthropic=anthropic), refusal, str(uuid7()))
+
+    async def _health(self, path: str, send: Send) -> None:
+        if path == "/readyz" and not self._gateway.is_ready:
+            await answer(send, 503, _PLAIN, b"the ledger's database is away\n")
+        else:
+            await answer(send, 200, _PLAIN, b"ok\n")
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            try:
+                if message["type"] == "lifespan.startup":
+                    await self._start()
+                    await send({"type": "lifespan.startup.complete"})
+                else:
+                    await self._stop()
+                    await send({"type": "lifespan.shutdown.complete"})
+                    return
+            except Exception as error:
+                log.exception("gateway_lifespan", step=message["type"])
+                await send({"type": f"{message['type']}.failed", "message": str(error)})
+                return
+
+    async def _start(self) -> None:
+        gateway, settings = self._gateway, self._gateway.settings
+        gateway.writer = LedgerWriter(
+            self._dsn, "gateway", gateway.clock, settings.data_dir / "dead-letters.jsonl", settings.commit_wait
+        )
+        gateway.snapshots = SnapshotKeeper(self._dsn, settings.snapshot_max_age, gateway.organisation_changed)
+        await gateway.writer.start()
+        await gateway.snapshots.start()
+        self._upstream = Upstream(settings.connect_timeout, settings.idle_timeout)
+
+    async def _stop(self) -> None:
+        if self._upstream is not None:
+            await self._upstream.close()
+        await self._gateway.snapshots.close()
+        left_behind = await self._gateway.writer.close()
+        if left_behind:
+            log.error("rows_left_behind", count=left_behind)

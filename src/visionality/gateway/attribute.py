@@ -1,0 +1,59 @@
+"""Who pays for a call: the draft of its row, from the bindings of the key.
+
+Level 1 of the resolver: what is bound into the key is proven. The other levels will choose among what a wide key
+allows; none of them can widen it.
+"""
+
+import hashlib
+from uuid import UUID
+
+from visionality.core.call import Ask, Request, clean
+from visionality.core.family import model_family
+from visionality.core.row import Row
+from visionality.gateway.routes import Target
+from visionality.registry.snapshot import Grant, Organisation
+
+RESOLVER_VERSION = 1
+BOUND_LEVEL = 1
+UNATTRIBUTED_LEVEL = 8
+
+_TAGS = {b"x-client-request-id": "client_request_id", b"x-stainless-retry-count": "client_retry"}
+_CATALOGUE_CLASS = "catalogue"
+_DEFAULT_CLASS = "chat"
+
+
+def draft(request_id: UUID, organisation: Organisation, grant: Grant, target: Target) -> Row:
+    """The row as far as the key and the route tell it."""
+    return Row(
+        org_id=organisation.org_id,
+        request_id=request_id,
+        agent_sub=grant.agent_sub,
+        agent_owner=grant.agent_owner,
+        sso_sub=grant.sso_sub,
+        team_id=grant.team_id,
+        key_id=grant.key_id,
+        project_id=grant.project_id,
+        customer_id=grant.customer_id,
+        task_id=grant.task_id,
+        task_class=_CATALOGUE_CLASS if target.route.kind == "catalogue" else grant.task_class or _DEFAULT_CLASS,
+        cost_center=grant.cost_center,
+        gl_code=grant.gl_code,
+        memo=grant.memo,
+        url=grant.url,
+        attribution_level=BOUND_LEVEL if grant.project_id else UNATTRIBUTED_LEVEL,
+        confidence=100 if grant.project_id else 0,
+        resolver_version=RESOLVER_VERSION,
+        provider=target.provider.name,
+        dialect=target.route.dialect.name,
+        price_state="known",
+        policy_revision=organisation.revision,
+    )
+
+
+def with_request(row: Row, request: Request, ask: Ask) -> None:
+    """Add what the request itself says: the model asked for, its digest, and the client's own ids."""
+    row.model_requested = ask.model
+    row.model_family = model_family(ask.model)
+    row.request_sha256 = hashlib.sha256(request.body).digest()
+    tags = {tag: value for name, tag in _TAGS.items() if (value := clean(request.header(name), 128))}
+    row.tags = tags or None

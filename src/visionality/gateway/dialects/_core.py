@@ -1,0 +1,56 @@
+"""What every wire format must be able to do. A dialect knows bytes and nothing of providers, keys or money.
+
+A stream reader is sans-I/O: it is fed the upstream's bytes, gives back what the client may have at once, and keeps
+the terminal event until the row is durable. What it learns does not depend on how the network cut the stream.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from visionality.core.call import Ask, Request
+from visionality.core.usage import Metered
+
+EMITTED_LIMIT = 1024 * 1024
+"""Bytes of output kept for an estimate, should the stream break off; beyond, the estimate scales up."""
+
+
+class StreamReader(Protocol):
+    """Reads one streamed answer."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes from upstream; return those that may go to the client now."""
+
+    def finish(self) -> bytes:
+        """The upstream has ended; return what was held back: the terminal event, or nothing."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the terminal event came, so that nothing follows for the client."""
+
+    def metered(self, document: Mapping[str, Any]) -> Metered:
+        """What the stream so far says; estimated from the request and the emitted text where it says nothing."""
+
+
+class Dialect(Protocol):
+    """A wire format: how a request asks, how an answer reports, how a refusal looks."""
+
+    name: str
+    credential_header: bytes
+    """Where the provider of this format expects its key."""
+
+    def ask(self, document: Mapping[str, Any]) -> Ask:
+        """What the body asks. Raises Refusal."""
+
+    def outgoing(self, request: Request, ask: Ask) -> bytes:
+        """The body to send: the very bytes that came, but for the documented injection."""
+
+    def reader(self, ask: Ask) -> StreamReader: ...
+
+    def metered_body(self, body: bytes, document: Mapping[str, Any]) -> Metered | None:
+        """What a blocking answer reports; None when the body is not this format's JSON."""
+
+    def error(self, status: int, code: str, message: str, request_id: str) -> bytes:
+        """A body in the vendor's error shape."""
+
+    def stream_error(self, code: str, message: str, request_id: str) -> bytes:
+        """The in-stream error event, for when the status has already gone out."""

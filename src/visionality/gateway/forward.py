@@ -1,0 +1,183 @@
+"""One upstream exchange: the request goes out, the answer comes in, and every byte is also shown to the meter.
+
+Three endings are kept apart, because they cost differently: the provider answered; the call may have left and the
+answer broke off; nothing left at all. When the client leaves, the provider's stream is read on to its usage report
+within bounds (drain) or ended at once (cancel), by the provider's policy.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from visionality.core.call import Ask, Headers, Request
+from visionality.core.usage import Metered
+from visionality.gateway.admit import Upstream as Admitted
+from visionality.gateway.client import Leaving, Receive, Send
+from visionality.gateway.dialects import StreamReader
+from visionality.gateway.headers import downwards, upwards
+from visionality.gateway.routes import Target
+from visionality.gateway.settle import NOTHING
+from visionality.gateway.state import Gateway
+from visionality.gateway.upstream import Answer, Upstream, UpstreamBroke, UpstreamSilent, UpstreamUnreachable
+
+ANSWER_LIMIT = 64 * 1024 * 1024
+"""Bytes of one blocking answer that are held until its row is durable."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What came of it. `failure` is (status, code, message) when the gateway must speak for the provider."""
+
+    status: int = 0
+    headers: Headers = ()
+    body: bytes = b""
+    metered: Metered = NOTHING
+    finish: str | None = None
+    failure: tuple[int, str, str] | None = None
+    streaming: bool = False
+    """Whether the client has the head of a stream already; `body` is then what was held back of it."""
+    first_byte_at: float | None = None
+    client_left: bool = False
+
+
+@dataclass(slots=True)
+class Forwarder:
+    """Carries one call to one upstream."""
+
+    gateway: Gateway
+    client: Upstream
+    target: Target
+    upstream: Admitted
+    request: Request
+    ask: Ask
+    document: Mapping[str, Any]
+    request_id: str
+    receive: Receive
+    send: Send
+    exchange: Exchange = field(default_factory=Exchange)
+    _deadline: asyncio.Timeout | None = None
+    _leaving: Leaving | None = None
+    _draining: bool = False
+
+    async def run(self) -> Exchange:
+        """Exchange with the provider. Never raises for what the provider or the client does."""
+        exchange = self.exchange
+        try:
+            async with asyncio.timeout(self.gateway.settings.call_timeout) as self._deadline:
+                self._leaving = Leaving(self.receive, self._client_left)
+                await self._exchange()
+        except UpstreamUnreachable as error:
+            exchange.failure = (502, "upstream_unreachable", f"the provider could not be reached: {error}")
+        except UpstreamSilent as error:
+            self._broke(504, "upstream_timeout", str(error))
+        except UpstreamBroke as error:
+            self._broke(502, "upstream_broke", str(error))
+        except TimeoutError:
+            self._broke(504, "upstream_timeout", "the call took longer than it may")
+        finally:
+            if self._leaving is not None:
+                exchange.client_left = self._leaving.happened
+                self._leaving.stop()
+            if self._draining:
+                self.gateway.draining -= 1
+        if exchange.client_left:
+            exchange.finish = "client_abort"
+        return exchange
+
+    async def _exchange(self) -> None:
+        answer = await self._send(self.target.route.dialect.outgoing(self.request, self.ask))
+        try:
+            if answer.status == 400 and not self.ask.include_usage:
+                answer = await self._without_injection(answer)
+            self.exchange.status, self.exchange.headers = answer.status, answer.headers
+            if answer.status == 200 and self.ask.stream and _is_event_stream(answer.headers):
+                await self._stream(answer, self.target.route.dialect.reader(self.ask))
+            else:
+                await self._whole(answer)
+            answer.release()
+        except BaseException:
+            answer.close()
+            raise
+
+    async def _send(self, body: bytes) -> Answer:
+        credential = self.target.provider.credential(self.upstream.secret)
+        query = f"?{self.request.query}" if self.request.query else ""
+        url = f"{self.upstream.base_url}{self.target.suffix}{query}"
+        return await self.client.send(self.request.method, url, upwards(self.request.headers, credential), body)
+
+    async def _without_injection(self, refused: Answer) -> Answer:
+        """A provider that rejects `stream_options` gets the client's very own body, once."""
+        body = await _read(refused)
+        if b"stream_options" not in body and b"include_usage" not in body:
+            self.exchange.body = body
+            return refused
+        refused.release()
+        return await self._send(self.request.body)
+
+    async def _whole(self, answer: Answer) -> None:
+        exchange, dialect = self.exchange, self.target.route.dialect
+        exchange.body = exchange.body or await _read(answer)
+        if self.target.route.kind == "catalogue" or answer.status >= 300:
+            return
+        metered = dialect.metered_body(exchange.body, self.document) if answer.status == 200 else None
+        if metered is None:
+            exchange.metered = dialect.reader(self.ask).metered(self.document)
+            exchange.failure = (502, "upstream_nonsense", "the provider's answer is not of the expected form")
+            return
+        exchange.metered = metered
+
+    async def _stream(self, answer: Answer, reader: StreamReader) -> None:
+        exchange = self.exchange
+        head = [*downwards(answer.headers, self.request_id), (b"x-accel-buffering", b"no")]
+        await self.send({"type": "http.response.start", "status": 200, "headers": head})
+        exchange.streaming = True
+        try:
+            async for chunk in answer.chunks():
+                out = reader.feed(chunk)
+                if out and not self._gone:
+                    if exchange.first_byte_at is None:
+                        exchange.first_byte_at = self.gateway.now()
+                    await self.send({"type": "http.response.body", "body": out, "more_body": True})
+                if reader.complete and self._gone:
+                    break
+            exchange.finish = None if reader.complete else "truncated"
+        finally:
+            exchange.metered = reader.metered(self.document)
+            exchange.body = reader.finish()
+
+    @property
+    def _gone(self) -> bool:
+        return self._leaving is not None and self._leaving.happened
+
+    def _client_left(self) -> None:
+        assert self._deadline is not None
+        settings, now = self.gateway.settings, self.gateway.now()
+        self._draining = self.upstream.drains and self.gateway.draining < settings.drain_at_once
+        if self._draining:
+            self.gateway.draining += 1
+        if not self._deadline.expired():
+            self._deadline.reschedule(now + (settings.drain_seconds if self._draining else 0))
+
+    def _broke(self, status: int, code: str, message: str) -> None:
+        """The call may have left: its input, at least, may be billed."""
+        exchange = self.exchange
+        exchange.failure = (status, code, message)
+        exchange.finish = code
+        if exchange.metered.source == "none" and self.target.route.kind == "model_call" and exchange.status in {0, 200}:
+            exchange.metered = self.target.route.dialect.reader(self.ask).metered(self.document)
+
+
+
+def _is_event_stream(headers: Headers) -> bool:
+    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)
+
+
+async def _read(answer: Answer) -> bytes:
+    chunks, size = [], 0
+    async for chunk in answer.chunks():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > ANSWER_LIMIT:
+            raise UpstreamBroke(f"the provider's answer is larger than {ANSWER_LIMIT} bytes")
+    return b"".join(chunks)

@@ -1,0 +1,70 @@
+"""After a call: usage × rates = cost, and the row is final."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from visionality.core.call import clean
+from visionality.core.family import model_family
+from visionality.core.pricing import cost
+from visionality.core.row import Row
+from visionality.core.usage import Metered, Usage
+from visionality.gateway.routes import Target
+from visionality.gateway.state import Gateway
+from visionality.ledger.writer import Hold
+from visionality.runtime.ids import uuid7
+
+NOTHING = Metered(Usage(), "none")
+REST_STANDS = timedelta(minutes=15)
+"""How long the uncertain rest of an estimated call stays held, for a true-up to come."""
+
+
+def stamp(gateway: Gateway, row: Row, started: float) -> None:
+    """Give a finished row its id, its time and its latency."""
+    row.created_at = gateway.clock()
+    row.id = uuid7()
+    row.latency_ms = round((gateway.now() - started) * 1000)
+
+
+def price(gateway: Gateway, row: Row, target: Target, metered: Metered) -> None:
+    """Write usage and money into the row, priced by the model and tier that were served."""
+    usage = metered.usage
+    row.model_used = metered.model or row.model_requested
+    row.model_family = model_family(row.model_used)
+    row.served_tier = ",".join(sorted(metered.tier.values())) or None
+    row.usage = usage.counts() or None
+    row.raw_usage = metered.raw_usage
+    row.usage_source = metered.source
+    row.input_tokens = usage.input_tokens
+    row.cache_read_tokens = usage.cache_read
+    row.cache_write_tokens = usage.cache_write_tokens
+    row.output_tokens = usage.output_tokens
+    row.reasoning_tokens = usage.out_reasoning
+    row.finish = row.finish or metered.finish
+    if metered.problem:
+        row.tags = {**(row.tags or {}), "usage_problem": metered.problem}
+    if row.model_used is None or metered.source == "none":
+        row.price_state = "known"
+        return
+    card = gateway.books[row.org_id].card(
+        target.provider.name, row.model_used, gateway.clock(), metered.tier, usage.total_input_tokens
+    )
+    priced = cost(usage, card)
+    row.cost_nusd = row.billed_nusd = priced.cost_nusd
+    row.price_state = priced.state
+    row.price_version = priced.version
+    row.rates = dict(priced.rates) if priced.rates else None
+
+
+def rest_of(row: Row, hold: Hold, gateway: Gateway) -> Hold | None:
+    """What stays held after an estimate: the difference up to the worst case. Holds are not freed on a guess."""
+    if row.usage_source != "tokenizer_estimate" or hold.amount_nusd <= row.cost_nusd:
+        return None
+    return Hold(row.org_id, uuid7(), row.request_id, hold.amount_nusd - row.cost_nusd, gateway.clock() + REST_STANDS)
+
+
+def upstream_id(headers: Mapping[bytes, bytes]) -> str | None:
+    """The provider's own id of the call."""
+    for name in (b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id"):
+        if name in headers:
+            return clean(headers[name].decode("latin-1"), 128)
+    return None

@@ -1,0 +1,71 @@
+"""What every call of one gateway process shares."""
+
+import asyncio
+from dataclasses import dataclass, field
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from visionality.core.handle import at_rest
+from visionality.ledger.writer import LedgerWriter
+from visionality.pricebook.book import Override, PriceBook
+from visionality.registry.snapshot import Grant, Organisation, ProviderRecord, Snapshot, SnapshotKeeper
+from visionality.runtime.clock import Clock
+from visionality.runtime.settings import Settings
+from visionality.vault.keyproviders._core import KeyProvider
+from visionality.vault.purposes import HANDLE_PEPPER, organisation_context, provider_context
+from visionality.vault.sealing import unseal
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The long-lived parts. Price books and opened credentials follow the snapshot."""
+
+    settings: Settings
+    clock: Clock
+    keys: KeyProvider
+    books: dict[UUID, PriceBook] = field(default_factory=dict)
+    secrets: dict[UUID, bytes] = field(default_factory=dict)
+    draining: int = 0
+    writer: LedgerWriter = field(init=False)
+    snapshots: SnapshotKeeper = field(init=False)
+    _pepper: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pepper = self.keys.secret(HANDLE_PEPPER)
+
+    def organisation_changed(self, organisation: Organisation) -> None:
+        """Follow a reloaded snapshot: a new price book, and no secret that is no longer listed."""
+        self.books[organisation.org_id] = PriceBook(
+            Override(
+                record.version,
+                record.provider,
+                record.model,
+                {bucket: Decimal(rate) for bucket, rate in msgspec.json.decode(record.rates, type=dict[str, str]).items()},
+                record.effective_from,
+                record.source,
+            )
+            for record in organisation.prices
+        )
+
+    def grant(self, snapshot: Snapshot, handle: str) -> Grant | None:
+        return snapshot.grants.get(at_rest(self._pepper, handle))
+
+    def secret(self, org_id: UUID, record: ProviderRecord) -> bytes:
+        """A provider's key, opened once. Raises SealBroken."""
+        opened = self.secrets.get(record.credential_id)
+        if opened is None:
+            kek = self.keys.unwrap(organisation_context(org_id, record.kek_id, record.generation), record.wrapped)
+            context = provider_context(org_id, record.credential_id, record.kek_id, record.generation)
+            opened = self.secrets[record.credential_id] = unseal(kek, context, record.sealed)
+        return opened
+
+    @property
+    def is_ready(self) -> bool:
+        return self.writer.connected and self.snapshots.is_fresh
+
+    def now(self) -> float:
+        """Monotonic seconds, for latencies and deadlines."""
+        return asyncio.get_running_loop().time()
+

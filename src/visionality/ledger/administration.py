@@ -1,0 +1,48 @@
+"""Administrative acts and the life of keys, appended in the transaction of the change (promises S5 and K7)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from visionality.core.canonical import leaf_hash
+from visionality.runtime.ids import uuid7
+from visionality.runtime.sql import statements
+
+_SQL = statements("visionality.ledger.sql", "administration.sql")
+_json = msgspec.json.Encoder(order="sorted").encode
+
+
+class Cursor(Protocol):
+    """What psycopg's and Django's cursors have in common."""
+
+    def execute(self, query: str, params: Mapping[str, Any], /) -> object: ...
+
+    def fetchone(self) -> tuple[Any, ...] | None: ...
+
+
+def append_key_event(
+    cursor: Cursor, org_id: UUID, now: datetime, kind: str, key_id: UUID, subject: str, actor: str, detail: Mapping[str, str]
+) -> None:
+    """One step in the life of a key: issued, revoked."""
+    columns = {"kind": kind, "key_id": key_id, "subject": subject, "actor": actor, "detail": dict(detail)}
+    _append(cursor, "key_events", "key_event", org_id, now, columns)
+
+
+def append_admin_event(
+    cursor: Cursor, org_id: UUID, now: datetime, kind: str, actor: str, detail: Mapping[str, str]
+) -> None:
+    """One act of an administrator."""
+    columns = {"kind": kind, "actor": actor, "source_ip": None, "detail": dict(detail)}
+    _append(cursor, "admin_events", "admin_event", org_id, now, columns)
+
+
+def _append(cursor: Cursor, log: str, query: str, org_id: UUID, now: datetime, columns: dict[str, Any]) -> None:
+    cursor.execute(_SQL["next_seq"], {"org_id": org_id, "log": log})
+    numbered = cursor.fetchone()
+    assert numbered is not None
+    row = {"org_id": org_id, "created_at": now, "id": uuid7(), "seq": numbered[0], **columns}
+    leaf = leaf_hash(row)
+    cursor.execute(_SQL[query], {**row, "detail": _json(row["detail"]).decode(), "leaf_hash": leaf})

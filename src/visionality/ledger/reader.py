@@ -1,0 +1,130 @@
+"""Rows and totals, one organisation at a time, under row security.
+
+Everything here runs in one transaction that has named its organisation; the role sees nothing otherwise.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from visionality.core.money import usd
+from visionality.runtime.sql import statements
+
+_SQL = statements("visionality.ledger.sql", "reader.sql")
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a reader wants to see; None lets everything through."""
+
+    project_id: str | None = None
+    agent_sub: str | None = None
+
+
+@dataclass(slots=True)
+class Tail:
+    """Where a live reader is: the last number seen of each writer."""
+
+    since: datetime
+    seen: dict[int, int] = field(default_factory=dict)
+
+
+@contextmanager
+def reading(dsn: str, org_id: UUID, *, snapshot: bool = False) -> Iterator[psycopg.Connection[Record]]:
+    """A read-only transaction for one organisation. `snapshot` makes all its queries see one moment."""
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        connection.read_only = True
+        if snapshot:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        scope(connection, org_id)
+        yield connection
+
+
+def scope(connection: psycopg.Connection[Any], org_id: UUID) -> None:
+    """Name the organisation of this transaction."""
+    connection.execute("select set_config('vis.org_id', %s, true)", [str(org_id)])
+
+
+def newest(
+    connection: psycopg.Connection[Record],
+    org_id: UUID,
+    wanted: Filter,
+    limit: int = 50,
+    before: tuple[datetime, UUID] | None = None,
+) -> list[Record]:
+    """The newest rows, newest first; `before` is the (created_at, id) of the last row of the page above."""
+    at, row_id = before or (None, None)
+    return connection.execute(
+        _SQL["newest"], {"org_id": org_id, "limit": limit, "before": at, "before_id": row_id, **_filter(wanted)}
+    ).fetchall()
+
+
+def tail_from(connection: psycopg.Connection[Record], org_id: UUID, since: datetime) -> Tail:
+    """A tail that starts behind what is there now. Rows created before `since` will not be looked at again."""
+    heads = connection.execute(_SQL["heads"], {"org_id": org_id, "since": since}).fetchall()
+    return Tail(since, {head["writer_no"]: head["wseq"] for head in heads})
+
+
+def follow(connection: psycopg.Connection[Record], org_id: UUID, tail: Tail, wanted: Filter) -> list[Record]:
+    """The rows that came since the last look, oldest first. Moves the tail."""
+    rows = connection.execute(
+        _SQL["after"],
+        {
+            "org_id": org_id,
+            "since": tail.since,
+            "writers": list(tail.seen),
+            "seen": list(tail.seen.values()),
+            **_filter(wanted),
+        },
+    ).fetchall()
+    for row in rows:
+        tail.seen[row["writer_no"]] = max(row["wseq"], tail.seen.get(row["writer_no"], 0))
+    return rows
+
+
+def one(connection: psycopg.Connection[Record], org_id: UUID, row_id: UUID) -> list[Record]:
+    """The row with this id, or every row of the call with this request id."""
+    return connection.execute(_SQL["one"], {"org_id": org_id, "id": row_id}).fetchall()
+
+
+def choices(connection: psycopg.Connection[Record], org_id: UUID, since: datetime) -> tuple[list[str], list[str]]:
+    """The projects and agents that have rows since then, for a filter."""
+    given = {"org_id": org_id, "since": since}
+    projects = [row["project_id"] for row in connection.execute(_SQL["projects"], given)]
+    agents = [row["agent_sub"] for row in connection.execute(_SQL["agents"], given)]
+    return projects, agents
+
+
+def totals(
+    connection: psycopg.Connection[Record], org_id: UUID, start: datetime, end: datetime, wanted: Filter
+) -> Record:
+    """Calls and nano-USD of a half-open range, and how much of it is final, unpriced, unattributed, simulated."""
+    found = connection.execute(
+        _SQL["totals"], {"org_id": org_id, "start": start, "end": end, **_filter(wanted)}
+    ).fetchone()
+    assert found is not None
+    return found
+
+
+def shown(row: Record) -> Record:
+    """A row as a person reads it: the catalogue's names, money as decimal dollars."""
+    row = dict(row)
+    row["cost_usd"] = usd(row.pop("cost_nusd"))
+    row["billed_usd"] = usd(row.pop("billed_nusd"))
+    row["task"] = row.pop("task_id")
+    row["team"] = row.pop("team_id")
+    for name in ("leaf_hash", "request_sha256"):
+        row[name] = row[name].hex() if row[name] else None
+    return row
+
+
+def _filter(wanted: Filter) -> dict[str, str | None]:
+    return {"project_id": wanted.project_id or None, "agent_sub": wanted.agent_sub or None}

@@ -1,0 +1,55 @@
+-- Rows and totals for people, for psycopg. Run as vis_reader inside a transaction that has set vis.org_id, so that
+-- row security lets one organisation's rows through.
+
+-- name: newest
+-- The newest rows first; every filter that is null lets everything through.
+select * from vis.request_logs
+ where org_id = %(org_id)s
+   and (%(project_id)s::text is null or project_id = %(project_id)s)
+   and (%(agent_sub)s::text is null or agent_sub = %(agent_sub)s)
+   and (%(before)s::timestamptz is null or (created_at, id) < (%(before)s::timestamptz, %(before_id)s::uuid))
+ order by created_at desc, id desc
+ limit %(limit)s;
+
+-- name: after
+-- What each writer has written since it was last looked at: exact, whatever the clocks of the writers say.
+select r.* from vis.request_logs r
+  left join unnest(%(writers)s::int[], %(seen)s::bigint[]) c(writer_no, wseq) on c.writer_no = r.writer_no
+ where r.org_id = %(org_id)s
+   and r.created_at > %(since)s
+   and r.wseq > coalesce(c.wseq, 0)
+   and (%(project_id)s::text is null or project_id = %(project_id)s)
+   and (%(agent_sub)s::text is null or agent_sub = %(agent_sub)s)
+ order by r.created_at, r.id
+ limit 1000;
+
+-- name: heads
+-- The last number of each writer.
+select writer_no, max(wseq) as wseq from vis.request_logs
+ where org_id = %(org_id)s and created_at > %(since)s group by writer_no;
+
+-- name: one
+-- A row by its id, or all rows of a call by its request id.
+select * from vis.request_logs where org_id = %(org_id)s and (id = %(id)s or request_id = %(id)s)
+ order by created_at, id;
+
+-- name: projects
+select distinct project_id from vis.request_logs
+ where org_id = %(org_id)s and created_at >= %(since)s and project_id is not null order by 1;
+
+-- name: agents
+select distinct agent_sub from vis.request_logs
+ where org_id = %(org_id)s and created_at >= %(since)s and agent_sub is not null order by 1;
+
+-- name: totals
+-- What the rows of a range add up to, with how sure that is. Amounts in nano-USD.
+select count(*) filter (where entry = 'call') as calls,
+       coalesce(sum(cost_nusd), 0)::bigint as cost_nusd,
+       coalesce(sum(cost_nusd) filter (where usage_source = 'provider_final'), 0)::bigint as final_nusd,
+       count(*) filter (where price_state = 'unknown') as unpriced,
+       count(*) filter (where project_id is null) as unattributed,
+       coalesce(sum(cost_nusd) filter (where provider = 'sandbox'), 0)::bigint as sandbox_nusd
+  from vis.request_logs
+ where org_id = %(org_id)s and created_at >= %(start)s and created_at < %(end)s
+   and (%(project_id)s::text is null or project_id = %(project_id)s)
+   and (%(agent_sub)s::text is null or agent_sub = %(agent_sub)s);

@@ -1,0 +1,89 @@
+-- The ledger writer's statements, for asyncpg. Run as vis_writer on its own direct connection.
+
+-- name: register
+-- A fresh number for this run of this process. Two processes that race for one try again.
+insert into vis.writers (writer_no, process)
+select coalesce(max(writer_no), 0) + 1, $1 from vis.writers
+returning writer_no;
+
+-- name: heartbeat
+-- Empty when this writer has been fenced.
+update vis.writers set heartbeat_at = now() where writer_no = $1 and fenced_at is null returning writer_no;
+
+-- name: commit_batch
+-- One batch, one transaction: take the holds that end, make the holds that begin, append events and rows.
+-- Fails whole with VH001 when a hold that it means to take is gone. Idempotent: a batch whose outcome is unknown
+-- is sent again unchanged.
+with
+taken as (
+  delete from vis.budget_holds h using unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
+   where h.org_id = c.org_id and h.hold_id = c.hold_id
+  returning h.hold_id),
+made as (
+  insert into vis.budget_holds (org_id, hold_id, request_id, windows, amount_nusd, writer_no, expires_at, draft)
+  select org_id, hold_id, request_id, windows, amount_nusd, writer_no, expires_at, draft from unnest($3::vis.hold_v1[])
+  on conflict do nothing),
+events as (
+  insert into vis.budget_events (org_id, created_at, id, writer_no, wseq, kind, hold_id, request_id, windows, amount_nusd,
+                                 actual_nusd, actor, leaf_hash)
+  select org_id, created_at, id, writer_no, wseq, kind, hold_id, request_id, windows, amount_nusd,
+         actual_nusd, actor, leaf_hash
+    from unnest($4::vis.event_v1[])
+  on conflict do nothing),
+rows as (
+  insert into vis.request_logs (
+    org_id, created_at, id, writer_no, wseq, entry, request_id, attempt,
+    corrects, source, agent_sub, agent_owner, sso_sub, team_id, key_id, spend_token_id,
+    caller, project_id, customer_id, task_id, epic_id, task_class, repo, branch,
+    commit_sha, pr_url, cost_center, gl_code, memo, url, attribution_level, confidence,
+    resolver_version, provider, dialect, model_family, model_requested, model_used, served_tier, upstream_request_id,
+    input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage, raw_usage, usage_source,
+    currency, cost_nusd, billed_nusd, price_state, price_version, rates, decision, reason,
+    status_code, binding_status, policy_revision, pii, finish, latency_ms, ttft_ms, request_sha256,
+    tags, leaf_hash)
+  select
+    org_id, created_at, id, writer_no, wseq, entry, request_id, attempt,
+    corrects, source, agent_sub, agent_owner, sso_sub, team_id, key_id, spend_token_id,
+    caller, project_id, customer_id, task_id, epic_id, task_class, repo, branch,
+    commit_sha, pr_url, cost_center, gl_code, memo, url, attribution_level, confidence,
+    resolver_version, provider, dialect, model_family, model_requested, model_used, served_tier, upstream_request_id,
+    input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage, raw_usage, usage_source,
+    currency, cost_nusd, billed_nusd, price_state, price_version, rates, decision, reason,
+    status_code, binding_status, policy_revision, pii, finish, latency_ms, ttft_ms, request_sha256,
+    tags, leaf_hash
+    from unnest($5::vis.row_v1[])
+  on conflict do nothing)
+select vis.all_claimed(cardinality($2::uuid[]), (select count(*) from taken));
+
+-- name: standing
+-- Which of these holds still stand.
+select h.hold_id from unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
+  join vis.budget_holds h on h.org_id = c.org_id and h.hold_id = c.hold_id;
+
+-- name: event_exists
+-- Whether a batch was committed, told by one of its events.
+select exists (select from vis.budget_events where org_id = $1 and created_at = $2 and id = $3);
+
+-- name: row_exists
+-- Whether a batch was committed, told by one of its rows.
+select exists (select from vis.request_logs where org_id = $1 and created_at = $2 and id = $3);
+
+-- name: call_row
+-- The row that stands for a call, with what it was charged.
+select id, cost_nusd, billed_nusd from vis.request_logs
+ where org_id = $1 and request_id = $2 and entry = 'call' and created_at >= $3
+ order by created_at limit 1;
+
+-- name: fence
+-- Writers whose heartbeat is too old are fenced: their holds now belong to the reaper.
+update vis.writers set fenced_at = now()
+ where fenced_at is null and heartbeat_at < now() - make_interval(secs => $1::float8)
+returning writer_no, process;
+
+-- name: orphans
+-- Holds that nobody will settle: of fenced writers, and those past their expiry.
+select h.org_id, h.hold_id, h.request_id, h.amount_nusd, h.expires_at, h.draft
+  from vis.budget_holds h
+  join vis.writers w on w.writer_no = h.writer_no
+ where (w.fenced_at is not null and h.draft is not null) or h.expires_at < now()
+ order by h.expires_at limit $1;

@@ -1,0 +1,22 @@
+"""What each secret of the installation is bound to, so that one can never stand in for another."""
+
+from uuid import UUID
+
+from visionality.vault.sealing import Context
+
+HANDLE_PEPPER = "handle pepper"
+"""The key under which handles of virtual keys are hashed at rest."""
+WEB_SESSIONS = "web sessions"
+"""The key that signs the control plane's cookies."""
+FINGERPRINT = "fingerprint"
+"""What the database keeps, to tell whether this is the master key that its secrets need."""
+
+
+def organisation_context(org_id: UUID, kek_id: UUID, generation: int) -> Context:
+    """What an organisation's key is bound to when it is wrapped."""
+    return Context(str(org_id), str(kek_id), "master", generation, "organisation key")
+
+
+def provider_context(org_id: UUID, credential_id: UUID, kek_id: UUID, generation: int) -> Context:
+    """What a provider's key is bound to when it is sealed."""
+    return Context(str(org_id), str(credential_id), str(kek_id), generation, "provider credential")
