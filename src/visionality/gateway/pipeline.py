@@ -20,7 +20,7 @@ from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
 from visionality.gateway.upstream import Upstream
 from visionality.ledger.writer import Hold
-from visionality.registry.snapshot import SnapshotStale
+from visionality.registry.snapshot import Organisation, SnapshotStale
 from visionality.runtime.ids import uuid7
 
 log = structlog.get_logger()
@@ -43,19 +43,25 @@ class Call:
     id: UUID = field(default_factory=uuid7)
     started: float = 0.0
     row: Row | None = None
+    organisation: Organisation | None = None
 
     async def run(self) -> None:
         """Answer the client, whatever happens, and leave exactly one row when the caller is known."""
         self.started = self.gateway.now()
         try:
             row, request, ask, document = await self._identified()
-            upstream = admit.upstream_for(self.gateway, self._organisation, self.target)
+            assert self.organisation is not None
+            upstream = admit.upstream_for(self.gateway, self.organisation, self.target)
             row.provider = upstream.name
             hold = await admit.hold(self.gateway, row, self.target, request, ask)
         except Refusal as refusal:
             await self._refused(refusal)
             return
         except ClientGone:
+            return
+        except Exception:
+            log.exception("admission_failed", request_id=str(self.id))
+            await self._refused(Refusal(500, "internal_error", "the gateway failed before the call was sent"))
             return
         forwarder = Forwarder(
             self.gateway, self.upstream, self.target, upstream, request, ask, document, str(self.id), self.receive, self.send
@@ -72,8 +78,8 @@ class Call:
         except SnapshotStale as error:
             raise Refusal(503, "revocation_stale", str(error)) from None
         grant = authenticate.grant_of(self.gateway, snapshot, key)
-        self._organisation = snapshot.organisations[grant.org_id]
-        self.row = row = attribute.draft(self.id, self._organisation, grant, self.target)
+        self.organisation = snapshot.organisations[grant.org_id]
+        self.row = row = attribute.draft(self.id, self.organisation, grant, self.target)
         authenticate.check(grant, self.gateway.clock())
         settings = self.gateway.settings
         body = await client.body(self.headers, self.receive, settings.max_body_bytes, settings.body_timeout)

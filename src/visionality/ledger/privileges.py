@@ -32,7 +32,9 @@ def _findings_as(role: str, dsn: str) -> list[str]:
     try:
         connection = psycopg.connect(dsn, connect_timeout=10)
     except psycopg.OperationalError as error:
-        return [f"{role} cannot log in, so nothing was tried as this role: {str(error).strip().splitlines()[-1]}"]
+        return [
+            f"{role} cannot log in, so nothing was tried as this role: {str(error).strip().splitlines()[-1]}"
+        ]
     with connection:
         connection.read_only = False
         connection.execute(_LIMITS)

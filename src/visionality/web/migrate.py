@@ -52,6 +52,12 @@ def is_current(connection: psycopg.Connection) -> bool:
     return known <= applied
 
 
+def missing_migrations(connection: psycopg.Connection) -> list[str]:
+    """Migrations that this code knows and the database has not, for a process that only reads the history."""
+    applied = {row[0] for row in connection.execute("select migration from vis.schema_migrations_v1")}
+    return sorted(known_migrations() - applied)
+
+
 def known_migrations() -> set[str]:
     """The names of our own migrations, as `app.name`, read off the files."""
     return {

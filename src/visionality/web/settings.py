@@ -1,6 +1,9 @@
 """Django's settings that never change. Addresses and secrets are put in by `web.start` before set-up."""
 
+from pathlib import Path
 from typing import Any
+
+_HERE = Path(__file__).parent
 
 DEBUG = False
 USE_TZ = True
@@ -23,19 +26,21 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "visionality.web.static_files.StaticFiles",
+    "visionality.web.page_headers.PageHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "visionality.web.accounts.members.SignInRequired",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
-        "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "DIRS": [_HERE / "templates"],
+        "APP_DIRS": False,
+        "OPTIONS": {"context_processors": ["visionality.web.page.page"]},
     }
 ]
 
@@ -43,16 +48,21 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": {"ENGINE": "django.db.backends.postgresql", "NAME": "vis"},
 }
 
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_NAME = "vis_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 60 * 60
+CSRF_COOKIE_NAME = "vis_csrf"
+CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 
-STATIC_URL = "static/"
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [_HERE / "static"]
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 STORAGES = {
@@ -60,3 +70,5 @@ STORAGES = {
 }
 
 LOGGING_CONFIG = None
+
+VIS: Any = None  # web.plane.WebSettings, put in by web.app

@@ -1,1 +1,20 @@
-urlpatterns: list = []
+"""Every address of the web plane."""
+
+from django.urls import path
+
+from visionality.web import health
+from visionality.web.accounts import login
+from visionality.web.seats import ledger, row
+
+handler500 = "visionality.web.faults.server_error"
+
+urlpatterns = [
+    path("", ledger.page, name="ledger"),
+    path("rows", ledger.changes, name="changes"),
+    path("rows/<uuid:row_id>", row.page, name="row"),
+    path("login", login.ask, name="login"),
+    path("login/<str:token>", login.use, name="use_link"),
+    path("logout", login.leave, name="logout"),
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
+]

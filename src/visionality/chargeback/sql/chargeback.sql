@@ -15,3 +15,7 @@ copy (
 
 -- name: guard
 case when {column} ~ '^[-=+@\t\r\n＝＋－＠]' then '''' || {column} else {column} end as {column}
+
+-- name: everything
+copy (select * from vis.request_logs where org_id = {} and created_at >= {} and created_at < {} order by created_at, id)
+  to stdout with (format csv, header true);

@@ -17,6 +17,12 @@ begin
   return null;
 end $$;
 
+-- An empty installation has one organisation; made here, before row security leaves the owner outside.
+with made as (
+  insert into vis_control.organisation (id, slug, name, created_at)
+  values (gen_random_uuid(), 'default', 'Default organisation', now()) returning id)
+insert into vis.org_revisions (org_id, revision) select id, 1 from made;
+
 do $$ declare t text; key text; begin
   foreach t in array array['organisation','person','end_customer','team','project','agent_identity',
                            'organisation_key','provider_credential','price_override','virtual_key'] loop

@@ -1,0 +1,109 @@
+"""`vis project|customer|team|person|agent add` and `list`: the tables that rows take their names from."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from visionality.cli.installation import Installation, as_json, installation, show
+
+
+def _group(name: str, help_text: str) -> click.Group:
+    return click.Group(name, help=help_text)
+
+
+project_command = _group("project", "Projects: what spend is charged to.")
+customer_command = _group("customer", "End customers: whom the work is for.")
+team_command = _group("team", "Teams and the cost centers that pay for them.")
+person_command = _group("person", "People, as the company's sign-on knows them.")
+agent_command = _group("agent", "Agent identities: who owns what spends.")
+
+
+@project_command.command("add", epilog="Example: vis project add HPC --name 'Houston Power Contract' --customer acme")
+@click.argument("key")
+@click.option("--name", default="", help="For people; the key when left out.")
+@click.option("--customer", help="The end customer who is billed, by its key.")
+@click.option("--gl-code", default="", help="The general-ledger code of its rows.")
+@installation
+def _project_add(here: Installation, key: str, name: str, customer: str | None, gl_code: str) -> None:
+    """Add a project; KEY is the `project_id` of its rows."""
+    with here.control() as act:
+        from visionality.web.policy import acts
+
+        acts.add_project(act, key, name, customer, gl_code)
+    click.echo(f"project {key} added")
+
+
+@customer_command.command("add", epilog="Example: vis customer add acme --name 'Acme Energy'")
+@click.argument("key")
+@click.option("--name", default="", help="For people; the key when left out.")
+@installation
+def _customer_add(here: Installation, key: str, name: str) -> None:
+    """Add an end customer."""
+    with here.control() as act:
+        from visionality.web.policy import acts
+
+        acts.add_customer(act, key, name)
+    click.echo(f"customer {key} added")
+
+
+@team_command.command("add", epilog="Example: vis team add desk-tools --cost-center CC-410")
+@click.argument("key")
+@click.option("--name", default="", help="For people; the key when left out.")
+@click.option("--cost-center", default="", help="Who pays for the team.")
+@installation
+def _team_add(here: Installation, key: str, name: str, cost_center: str) -> None:
+    """Add a team."""
+    with here.control() as act:
+        from visionality.web.policy import acts
+
+        acts.add_team(act, key, name, cost_center)
+    click.echo(f"team {key} added")
+
+
+@person_command.command("add", epilog="Example: vis person add 00u1alice --name 'Alice K.'")
+@click.argument("sso_sub")
+@click.option("--name", default="", help="For people; the subject when left out.")
+@installation
+def _person_add(here: Installation, sso_sub: str, name: str) -> None:
+    """Add a person by the subject of the single sign-on."""
+    with here.control() as act:
+        from visionality.web.policy import acts
+
+        acts.add_person(act, sso_sub, name)
+    click.echo(f"person {sso_sub} added")
+
+
+@agent_command.command("add", epilog="Example: vis agent add alice@arctrade --owner 'Alice K.' --team desk-tools")
+@click.argument("sub")
+@click.option("--owner", required=True, help="Whose it is, for people.")
+@click.option("--team", help="By its key.")
+@click.option("--person", help="By the subject of the single sign-on.")
+@installation
+def _agent_add(here: Installation, sub: str, owner: str, team: str | None, person: str | None) -> None:
+    """Add an agent identity; SUB is the `agent_sub` of its rows."""
+    with here.control() as act:
+        from visionality.web.policy import acts
+
+        acts.add_agent(act, sub, owner, team, person)
+    click.echo(f"agent {sub} added")
+
+
+def _lister(group: click.Group, kind: str, columns: Callable[[Any], dict[str, str]]) -> None:
+    @group.command("list", epilog=f"Example: vis {kind} list --json", help=f"List every {kind}.")
+    @installation
+    @as_json
+    def _list(here: Installation, *, in_json: bool) -> None:
+        with here.control() as act:
+            from visionality.web.policy import lists
+
+            records = [columns(one) for one in lists.everything(act, kind)]
+        for record in records:
+            show(record) if in_json else click.echo("  ".join(f"{value:<20}" for value in record.values()).rstrip())
+
+
+_lister(project_command, "project", lambda p: {"key": p.key, "name": p.name, "customer": str(p.customer or ""), "gl_code": p.gl_code})
+_lister(customer_command, "customer", lambda c: {"key": c.key, "name": c.name})
+_lister(team_command, "team", lambda t: {"key": t.key, "name": t.name, "cost_center": t.cost_center})
+_lister(person_command, "person", lambda p: {"sso_sub": p.sso_sub, "name": p.name})
+_lister(agent_command, "agent", lambda a: {"sub": a.sub, "owner": a.owner, "team": str(a.team or ""), "person": str(a.person or "")})

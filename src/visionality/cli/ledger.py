@@ -1,0 +1,105 @@
+"""`vis ledger tail|show|export`."""
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+
+from visionality.cli.installation import Installation, as_json, installation, show
+from visionality.cli.period import Period, period_options
+from visionality.core.pricing import recomputed_nusd
+from visionality.runtime.clock import utc_now
+
+ledger_command = click.Group("ledger", help="Rows: look, follow, take them out.")
+
+_HEAD = f"{'time (UTC)':<20} {'project':<10} {'task':<12} {'agent':<24} {'model':<26} {'in':>8} {'out':>7} {'cost USD':>14}  what"
+
+
+def _line(row: dict[str, Any]) -> str:
+    from visionality.ledger.reader import shown
+
+    record = shown(row)
+    cost = "unpriced" if record["price_state"] == "unknown" else record["cost_usd"]
+    what = record["decision"] if record["decision"] != "allowed" else record["finish"] or ""
+    notes = [str(record["status_code"]), what, record["reason"] or ""]
+    notes += ["simulated"] if record["provider"] == "sandbox" else []
+    notes += ["estimated"] if record["usage_source"] == "tokenizer_estimate" else []
+    read = record["input_tokens"] + record["cache_read_tokens"] + record["cache_write_tokens"]
+    model = record["model_used"] or record["model_requested"] or "-"
+    return (
+        f"{record['created_at']:%Y-%m-%d %H:%M:%S}  {record['project_id'] or '-':<10} {record['task'] or '-':<12} "
+        f"{record['agent_sub'] or '-':<24} {model:<26} {read:>8} {record['output_tokens']:>7} {cost:>14}  "
+        f"{' '.join(dict.fromkeys(note for note in notes if note))}"
+    )
+
+
+@ledger_command.command("tail", epilog="Example: vis ledger tail --follow --project HPC")
+@click.option("--follow", "-f", is_flag=True, help="Go on and print rows as they come, within a second.")
+@click.option("--lines", "-n", type=click.IntRange(0, 1000), default=20, show_default=True, help="How many rows to begin with.")
+@click.option("--project", help="Only this project.")
+@click.option("--agent", help="Only this agent.")
+@installation
+@as_json
+def _tail(here: Installation, *, follow: bool, lines: int, project: str | None, agent: str | None, in_json: bool) -> None:
+    """Print the newest rows, oldest of them first."""
+    from visionality.ledger import reader
+
+    wanted = reader.Filter(project, agent)
+
+    def put(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            show(reader.shown(row)) if in_json else click.echo(_line(row))
+
+    if not in_json:
+        click.echo(_HEAD, err=True)
+    since = utc_now() - timedelta(days=1)
+    with here.reading(snapshot=True) as (connection, org_id):
+        tail = reader.tail_from(connection, org_id, since)
+        put(reader.newest(connection, org_id, wanted, lines)[::-1])
+    while follow:
+        time.sleep(0.5)
+        with here.reading() as (connection, org_id):
+            put(reader.follow(connection, org_id, tail, wanted))
+
+
+@ledger_command.command("show", epilog="Example: vis ledger show 0193f2c4-…")
+@click.argument("row_id", type=click.UUID)
+@installation
+@as_json
+def _show(here: Installation, row_id: UUID, *, in_json: bool) -> None:
+    """Print every column of a row, or of all rows of a call, and recompute its cost."""
+    from visionality.ledger import reader
+
+    with here.reading() as (connection, org_id):
+        rows = reader.one(connection, org_id, row_id)
+    if not rows:
+        raise click.ClickException(f"there is no row and no call {row_id}")
+    for row in rows:
+        if in_json:
+            show(reader.shown(row))
+            continue
+        for name, value in reader.shown(row).items():
+            if value is not None:
+                click.echo(f"{name:<22} {value}")
+        if row["rates"] and row["usage"]:
+            again = recomputed_nusd(row["usage"], row["rates"])
+            click.echo(f"{'recomputed':<22} {again} nano-USD from the row's own usage and rates; stored {row['cost_nusd']}")
+
+
+@ledger_command.command("export", epilog="Example: vis ledger export --month 2026-11 -o november.csv")
+@period_options
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The CSV file to write.")
+@installation
+def _export(here: Installation, period: Period, output: Path) -> None:
+    """Write every column of every row of a period as CSV, for a machine to read."""
+    from visionality.chargeback.csv import write_all
+
+    start, end = period
+    with here.reading(snapshot=True) as (connection, org_id), output.open("wb") as file:
+        lines = write_all(connection, org_id, start, end, file)
+    click.echo(f"{lines} rows written to {output}")
+
+

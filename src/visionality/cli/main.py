@@ -1,0 +1,86 @@
+"""The command group, and the one place where a fault becomes a sentence."""
+
+import importlib
+import sys
+
+import click
+
+_COMMANDS = {
+    "up": ("up", "Start everything: PostgreSQL, gateway, web and jobs."),
+    "try": ("first_call", "Send one call through the gateway and show its row."),
+    "login": ("login", "Print a link that signs you in to the pages, once."),
+    "ledger": ("ledger", "Look at rows: tail, show, export."),
+    "chargeback": ("chargeback", "Write the chargeback CSV of a month, a quarter or a range."),
+    "key": ("keys", "Issue, list and revoke virtual keys."),
+    "project": ("control", "Add or list projects."),
+    "customer": ("control", "Add or list end customers."),
+    "team": ("control", "Add or list teams."),
+    "person": ("control", "Add or list people."),
+    "agent": ("control", "Add or list agent identities."),
+    "provider": ("providers", "Set up the providers that calls go to."),
+    "price": ("prices", "Set a dated price above the bundled catalogue."),
+    "check": ("database", "Check that no application role can change the ledger."),
+    "migrate": ("database", "Bring the database's schema up to date."),
+    "gateway": ("serve", "Run the gateway alone."),
+    "web": ("serve", "Run the web plane alone."),
+    "jobs": ("serve", "Run the jobs alone."),
+    "sandbox": ("serve", "Run the simulated provider alone."),
+}
+"""Command -> the module that has it as `<name>_command`, and its line in the list."""
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"visionality.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.command(cls=Commands, epilog="First steps: `vis up` in one terminal, `vis try` in another.")
+@click.version_option(package_name="visionality", prog_name="vis")
+def vis() -> None:
+    """Visionality: the commit ledger for AI spend."""
+
+
+def main() -> None:
+    """Run a command; say what went wrong in one sentence on standard error and exit 1."""
+    try:
+        vis(prog_name="vis")
+    except Exception as error:
+        if not _is_told(error):
+            raise
+        click.echo(f"vis: {error}".rstrip(), err=True)
+        sys.exit(1)
+
+
+def _is_told(error: Exception) -> bool:
+    """Whether this fault was written for the person who reads it."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & _TOLD)
+
+
+_TOLD = {
+    "PostgresFault",
+    "BadSettings",
+    "MasterKeyMissing",
+    "SealBroken",
+    "SchemaUnknown",
+    "Unknown",
+    "AlreadyThere",
+    "BadName",
+    "BadBinding",
+    "CannotStart",
+    "NotRunning",
+    "OperationalError",
+}

@@ -1,0 +1,41 @@
+"""Before anything serves: roles, schema, partitions, the smoke check and the master key."""
+
+from collections.abc import Callable
+
+import psycopg
+
+from visionality.ledger.bootstrap import LOGIN_ROLES, bootstrap
+from visionality.ledger.privileges import findings
+from visionality.postgres.access import DATABASE, Access
+from visionality.runtime.clock import Clock
+from visionality.web.migrate import migrate
+
+
+class CannotStart(Exception):
+    """The installation is not fit to serve; the message names each reason."""
+
+
+def prepare(access: Access, clock: Clock, report: Callable[[str], None]) -> None:
+    """Bring roles and schema up to date and check that no role can change history. Raises CannotStart."""
+    if access.endpoint is not None:
+        _make_database(access.admin_dsn("postgres"))
+    with psycopg.connect(access.admin_dsn(), autocommit=True) as connection:
+        bootstrap(connection, access.passwords(LOGIN_ROLES))
+    migrate(access.dsn("vis_migrator"), clock(), report)
+    refuse_unsafe(access)
+
+
+def refuse_unsafe(access: Access) -> None:
+    """Raise CannotStart when the smoke check finds that history could be changed."""
+    if found := findings(access.dsn):
+        raise CannotStart(
+            "the ledger is not append-only for every role, so nothing is started:\n  "
+            + "\n  ".join(found)
+            + "\n`vis check` shows this list again after a repair"
+        )
+
+
+def _make_database(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        if not connection.execute("select from pg_database where datname = %s", [DATABASE]).fetchone():
+            connection.execute(f"create database {DATABASE}")

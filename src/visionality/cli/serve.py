@@ -1,0 +1,140 @@
+"""One process alone: `vis gateway`, `vis web`, `vis jobs`, `vis sandbox`.
+
+Under `vis up` the supervisor holds the listening sockets and hands one down, so that callers queue while a process
+restarts; alone, a process binds its own.
+"""
+
+import os
+import socket
+from typing import Any
+
+import click
+
+from visionality.cli.installation import Installation, installation
+from visionality.cli.prepare import CannotStart, refuse_unsafe
+from visionality.runtime.clock import utc_now
+from visionality.runtime.logging import configure
+
+HOST = "127.0.0.1"
+SOCKET_FD = "VIS_SOCKET_FD"
+"""Set by the supervisor for its children only."""
+BACKLOG = 2048
+
+
+def listening_socket(port: int, option: str) -> socket.socket:
+    """A bound loopback socket; port 0 takes a free one. Raises CannotStart when the port is in use."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((HOST, port))
+        made.listen(BACKLOG)
+    except OSError as error:
+        made.close()
+        raise CannotStart(
+            f"port {port} on {HOST} cannot be used ({error.strerror}): stop what listens there, or choose another with {option}"
+        ) from None
+    return made
+
+
+def serve(app: Any, port: int, option: str, *, patience: int = 30) -> None:
+    """Run an ASGI application until a signal; open streams get `patience` seconds to end."""
+    import uvicorn
+
+    handed_down = os.environ.get(SOCKET_FD)
+    sock = socket.socket(fileno=int(handed_down)) if handed_down else listening_socket(port, option)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="uvloop",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=patience,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[sock])
+    if not server.started:
+        raise CannotStart("the process could not start; its log says why")
+
+
+def _fit_to_serve(here: Installation) -> None:
+    """What every process checks before it opens its door."""
+    import psycopg
+
+    from visionality.web.migrate import missing_migrations
+
+    with psycopg.connect(here.access.dsn("vis_reader")) as connection:
+        missing = missing_migrations(connection)
+    if missing:
+        raise CannotStart(f"the database lacks {len(missing)} migrations ({missing[0]}, …): run `vis migrate` first")
+
+
+@click.command(epilog="Example: vis gateway --data-dir ./data --gateway-port 8700")
+@installation
+@click.option("--gateway-port", type=int, help="Port on 127.0.0.1, 0 for a free one.  [VIS_GATEWAY_PORT, 8700]")
+@click.option("--sandbox-url", help="Send calls without a provider key to this simulated provider.  [VIS_SANDBOX_URL]")
+def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: str | None) -> None:
+    """Run the gateway alone."""
+    from visionality.gateway.app import GatewayApp
+    from visionality.runtime.settings import from_environment
+
+    settings = from_environment(
+        data_dir=here.settings.data_dir,
+        database_url=here.settings.database_url,
+        gateway_port=gateway_port,
+        sandbox_url=sandbox_url,
+    )
+    configure("gateway")
+    _fit_to_serve(here)
+    refuse_unsafe(here.access)
+    app = GatewayApp(settings, utc_now, here.keys(), here.access.dsn("vis_writer"))
+    serve(app, settings.gateway_port, "--gateway-port")
+
+
+@click.command(epilog="Example: vis web --data-dir ./data --web-port 8701")
+@installation
+@click.option("--web-port", type=int, help="Port on 127.0.0.1, 0 for a free one.  [VIS_WEB_PORT, 8701]")
+def web_command(here: Installation, web_port: int | None) -> None:
+    """Run the web plane alone."""
+    from visionality.vault.purposes import WEB_SESSIONS
+    from visionality.web.app import WebSettings, application
+
+    configure("web")
+    _fit_to_serve(here)
+    settings = here.settings
+    web = WebSettings(
+        web_dsn=here.access.dsn("vis_web"),
+        reader_dsn=here.access.dsn("vis_reader"),
+        secret_key=here.keys().secret(WEB_SESSIONS).hex(),
+        sandbox=settings.sandbox_url is not None,
+        gateway_url=f"http://{HOST}:{settings.gateway_port}",
+        clock=utc_now,
+    )
+    serve(application(web), settings.web_port if web_port is None else web_port, "--web-port", patience=3)
+
+
+@click.command(epilog="Example: vis jobs --data-dir ./data")
+@installation
+@click.option("--jobs-port", type=int, help="Port on 127.0.0.1 for health and metrics.  [VIS_JOBS_PORT, 8702]")
+def jobs_command(here: Installation, jobs_port: int | None) -> None:
+    """Run the jobs alone."""
+    from visionality.jobs.app import JobsApp
+
+    configure("jobs")
+    _fit_to_serve(here)
+    settings = here.settings
+    app = JobsApp(settings, utc_now, here.access.dsn("vis_writer"), here.access.dsn("vis_jobs"))
+    serve(app, settings.jobs_port if jobs_port is None else jobs_port, "--jobs-port", patience=3)
+
+
+@click.command(epilog="Example: vis sandbox --port 8703")
+@click.option("--port", type=int, default=8703, show_default=True, help="Port on 127.0.0.1, 0 for a free one.")
+def sandbox_command(port: int) -> None:
+    """Run the simulated provider alone. Nothing in it is a real model."""
+    from visionality.sandbox.app import application
+
+    configure("sandbox")
+    serve(application, port, "--port", patience=1)

@@ -1,0 +1,82 @@
+"""The jobs process: loops that run on their own, behind an ASGI face for health and metrics only."""
+
+import asyncio
+from typing import Any
+
+import psycopg
+import structlog
+
+from visionality.jobs.health import metrics
+from visionality.jobs.reaper import Reaper
+from visionality.ledger.writer import LedgerWriter
+from visionality.runtime.clock import Clock
+from visionality.runtime.settings import Settings
+
+log = structlog.get_logger()
+
+
+class JobsApp:
+    """`writer_dsn` reaches the ledger as `vis_writer`, `jobs_dsn` as `vis_jobs`."""
+
+    def __init__(self, settings: Settings, clock: Clock, writer_dsn: str, jobs_dsn: str) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._writer_dsn = writer_dsn
+        self._jobs_dsn = jobs_dsn
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            status, text = await self._page(scope["path"])
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": text.encode()})
+
+    async def _page(self, path: str) -> tuple[int, str]:
+        if path == "/livez":
+            return 200, "ok\n"
+        if path == "/readyz":
+            return (200, "ok\n") if self._writer.connected else (503, "the ledger's database is away\n")
+        if path != "/metrics":
+            return 404, "this process has /livez, /readyz and /metrics\n"
+        counters = {
+            "visionality_calls_in_doubt_total": self._reaper.charged,
+            "visionality_holds_released_total": self._reaper.released,
+        }
+        try:
+            return 200, await asyncio.to_thread(metrics, self._jobs_dsn, self._clock(), counters)
+        except psycopg.Error as error:
+            return 503, f"the ledger's database is away: {error}\n"
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        while True:
+            message = await receive()
+            try:
+                if message["type"] == "lifespan.startup":
+                    await self._start()
+                    await send({"type": "lifespan.startup.complete"})
+                else:
+                    await self._stop()
+                    await send({"type": "lifespan.shutdown.complete"})
+                    return
+            except Exception as error:
+                log.exception("jobs_lifespan", step=message["type"])
+                await send({"type": f"{message['type']}.failed", "message": str(error)})
+                return
+
+    async def _start(self) -> None:
+        settings = self._settings
+        self._writer = LedgerWriter(
+            self._writer_dsn, "jobs", self._clock, settings.data_dir / "dead-letters.jsonl", settings.commit_wait
+        )
+        await self._writer.start()
+        self._reaper = Reaper(self._writer, self._clock, settings.fence_after)
+        self._tasks = [asyncio.get_running_loop().create_task(self._reaper.run(), name="reaper")]
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._writer.close()

@@ -1,0 +1,69 @@
+"""The reaper: what a dead gateway left in flight becomes rows.
+
+A hold whose writer is silent for too long, or that has outlived any call, is an orphan. Its call may have reached the
+provider, so it is charged at its worst case and labelled in doubt; a later settlement by a gateway that was only slow
+becomes a true-up against it. A hold without a draft kept the uncertain rest of an estimate: it is let go at expiry.
+"""
+
+import asyncio
+
+import asyncpg
+import structlog
+
+from visionality.core.row import Row, from_draft
+from visionality.ledger.writer import Hold, LedgerWriter
+from visionality.runtime.clock import Clock
+from visionality.runtime.ids import uuid7
+
+log = structlog.get_logger()
+
+EVERY = 1.0
+AT_ONCE = 500
+
+
+class Reaper:
+    """One loop. It writes as an own writer, so two reapers cannot both claim an orphan."""
+
+    def __init__(self, writer: LedgerWriter, clock: Clock, fence_after: float) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._fence_after = fence_after
+        self.charged = 0
+        self.released = 0
+
+    async def run(self) -> None:
+        """Reap for ever, once a second."""
+        while True:
+            try:
+                await self.reap()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("reaper_waits", error=str(error), error_type=type(error).__name__)
+            await asyncio.sleep(EVERY)
+
+    async def reap(self) -> int:
+        """Charge or release every orphan there is now. Returns how many."""
+        orphans = await self._writer.orphans(self._fence_after, AT_ONCE)
+        await asyncio.gather(*(self._take(orphan) for orphan in orphans))
+        return len(orphans)
+
+    async def _take(self, orphan: Hold) -> None:
+        if orphan.draft is None:
+            await self._writer.expire(orphan, None)
+            self.released += 1
+            return
+        row = in_doubt(orphan)
+        row.created_at = self._clock()
+        row.id = uuid7()
+        await self._writer.expire(orphan, row)
+        self.charged += 1
+        log.warning("call_in_doubt", request_id=str(row.request_id), cost_nusd=row.cost_nusd)
+
+
+def in_doubt(orphan: Hold) -> Row:
+    """The row of a call that nobody finished, charged at its worst case."""
+    assert orphan.draft is not None
+    row = from_draft(orphan.draft)
+    row.decision, row.reason, row.finish = "failed", "in_doubt", "in_doubt"
+    row.usage_source = "reservation_ceiling"
+    row.cost_nusd = row.billed_nusd = orphan.amount_nusd
+    return row

@@ -1,0 +1,48 @@
+"""Django's ASGI handler for a plane whose views are all synchronous.
+
+Left alone, Django makes a thread, and so a database connection, for each request. Here a request borrows one of a
+few threads that stay, and their connections stay with them.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.core.handlers.asgi import ASGIHandler
+from django.db import close_old_connections
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+THREADS = 8
+"""Each has up to two connections: one as vis_web, one as vis_reader."""
+
+
+class Handler(ASGIHandler):
+    """One web process."""
+
+    def __init__(self) -> None:
+        self.load_middleware(is_async=False)
+        self._threads = ThreadPoolExecutor(THREADS, "web")
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await self.handle(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._respond, request)
+
+    def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        close_old_connections()
+        return self.get_response(request)
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._threads.shutdown()
+        await send({"type": "lifespan.shutdown.complete"})

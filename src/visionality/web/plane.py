@@ -1,0 +1,29 @@
+"""What the web plane was started with. Django keeps it as the setting `VIS`; views ask `plane()`."""
+
+from dataclasses import dataclass, field
+
+from visionality.runtime.clock import Clock, utc_now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """`web_dsn` reaches the database as `vis_web`, `reader_dsn` as `vis_reader`.
+
+    `sandbox` says that a provider without a key is answered for by the simulated one. `gateway_url` is the address
+    that clients are pointed at, without a path.
+    """
+
+    web_dsn: str = field(repr=False)
+    reader_dsn: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    sandbox: bool
+    gateway_url: str
+    clock: Clock = utc_now
+
+
+def plane() -> WebSettings:
+    from django.conf import settings  # noqa: PLC0415 -- so that this module can be imported before Django is set up
+
+    given = settings.VIS
+    assert isinstance(given, WebSettings)
+    return given

@@ -1,0 +1,189 @@
+"""What an operator decides, one act a function: the change and its audit row in one transaction.
+
+Run inside `web.start.organisation_context`. Raises Unknown and AlreadyThere with sentences for a person.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from django.db import connection, models
+from django.db.models import Max
+
+from visionality.ledger.administration import append_admin_event
+from visionality.runtime.ids import uuid7
+from visionality.vault.keyproviders._core import KeyProvider
+from visionality.vault.purposes import organisation_context, provider_context
+from visionality.vault.sealing import seal
+from visionality.web.accounts.models import Person
+from visionality.web.policy.models import (
+    AgentIdentity,
+    EndCustomer,
+    OrganisationKey,
+    PriceOverride,
+    Project,
+    ProviderCredential,
+    Team,
+)
+
+FIRST_OVERRIDE = 2
+"""Price version 1 is the bundled snapshot alone."""
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_SUB = re.compile(r"[A-Za-z0-9][^\s\x00-\x1f]{0,254}")
+_Model = TypeVar("_Model", bound=models.Model)
+
+
+class Unknown(Exception):
+    """Something is named that is not there."""
+
+
+class AlreadyThere(Exception):
+    """The name is taken."""
+
+
+class BadName(Exception):
+    """A name that rows, files and addresses could not carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """For which organisation, by whom, and when."""
+
+    org_id: UUID
+    actor: str
+    now: datetime
+
+    def record(self, kind: str, detail: Mapping[str, str]) -> None:
+        """Append the act to `admin_events`."""
+        with connection.cursor() as cursor:
+            append_admin_event(cursor, self.org_id, self.now, kind, self.actor, detail)
+
+
+def found(act: Act, model: type[_Model], command: str, **named: str) -> _Model:
+    """The one object of the organisation with this name. Raises Unknown, naming the command that adds it."""
+    ((_, value),) = named.items()
+    one = model._default_manager.filter(org_id=act.org_id, **named).first()  # noqa: SLF001 -- Django's public name for it
+    if one is None:
+        raise Unknown(f"there is no {command} {value}: add it with `vis {command} add {value}`")
+    return one
+
+
+def add_project(act: Act, key: str, name: str, customer: str | None, gl_code: str) -> Project:
+    """What spend is charged to."""
+    paying = found(act, EndCustomer, "customer", key=customer) if customer else None
+    return _add(act, Project, "project", {"key": _name(key)}, name=name or key, customer=paying, gl_code=gl_code)
+
+
+def add_customer(act: Act, key: str, name: str) -> EndCustomer:
+    return _add(act, EndCustomer, "customer", {"key": _name(key)}, name=name or key)
+
+
+def add_team(act: Act, key: str, name: str, cost_center: str) -> Team:
+    return _add(act, Team, "team", {"key": _name(key)}, name=name or key, cost_center=cost_center)
+
+
+def add_person(act: Act, sso_sub: str, name: str) -> Person:
+    return _add(act, Person, "person", {"sso_sub": _sub(sso_sub)}, name=name or sso_sub)
+
+
+def add_agent(act: Act, sub: str, owner: str, team: str | None, person: str | None) -> AgentIdentity:
+    """An agent identity: who owns what spends."""
+    return _add(
+        act,
+        AgentIdentity,
+        "agent",
+        {"sub": _sub(sub)},
+        owner=owner,
+        team=found(act, Team, "team", key=team) if team else None,
+        person=found(act, Person, "person", sso_sub=person) if person else None,
+    )
+
+
+def add_provider(
+    act: Act, keys: KeyProvider, provider: str, base_url: str, on_abort: str, secret: bytes
+) -> ProviderCredential:
+    """Seal a provider's key. An earlier one of the same provider is retired in the same act."""
+    kek, record = _organisation_key(act, keys)
+    ProviderCredential.objects.filter(org_id=act.org_id, provider=provider, retired_at=None).update(retired_at=act.now)
+    credential_id = uuid7()
+    context = provider_context(act.org_id, credential_id, record.id, record.generation)
+    made = ProviderCredential.objects.create(
+        id=credential_id,
+        org_id=act.org_id,
+        provider=provider,
+        base_url=base_url,
+        on_abort=on_abort,
+        sealed=seal(kek, context, secret),
+        organisation_key=record,
+    )
+    act.record("provider_added", {"provider": provider, "base_url": base_url, "credential_id": str(credential_id)})
+    return made
+
+
+def remove_provider(act: Act, provider: str) -> None:
+    """Retire a provider's key; its calls are refused, or go to the sandbox where there is one."""
+    live = ProviderCredential.objects.filter(org_id=act.org_id, provider=provider, retired_at=None)
+    if not live.update(retired_at=act.now):
+        raise Unknown(f"there is no live key of {provider}")
+    act.record("provider_removed", {"provider": provider})
+
+
+def set_price(
+    act: Act, provider: str, model: str, rates: Mapping[str, Decimal], effective_from: datetime, source: str
+) -> PriceOverride:
+    """Append a dated price, USD per million units by usage bucket, above the bundled snapshot."""
+    lines = {bucket: f"{rate:f}" for bucket, rate in sorted(rates.items())}
+    last = PriceOverride.objects.filter(org_id=act.org_id).aggregate(last=Max("version"))["last"]
+    content = {"provider": provider, "model": model, "rates": lines, "from": effective_from.isoformat(), "source": source}
+    made = PriceOverride.objects.create(
+        org_id=act.org_id,
+        version=(last or FIRST_OVERRIDE - 1) + 1,
+        provider=provider,
+        model=model,
+        rates=lines,
+        effective_from=effective_from,
+        source=source,
+        content_hash=hashlib.sha256(msgspec.json.encode(content, order="sorted")).digest(),
+    )
+    act.record("price_set", {"provider": provider, "model": model, "version": str(made.version), **lines})
+    return made
+
+
+def _add(act: Act, model: type[_Model], kind: str, key: dict[str, str], **columns: Any) -> _Model:
+    ((_, value),) = key.items()
+    made, is_new = model._default_manager.get_or_create(org_id=act.org_id, **key, defaults=columns)  # noqa: SLF001
+    if not is_new:
+        raise AlreadyThere(f"{kind} {value} is there already")
+    detail = {name: str(content) for name, content in columns.items() if content}
+    act.record(f"{kind}_added", {kind: value, **detail})
+    return made
+
+
+def _organisation_key(act: Act, keys: KeyProvider) -> tuple[bytes, OrganisationKey]:
+    record = OrganisationKey.objects.filter(org_id=act.org_id).order_by("-generation").first()
+    if record is not None:
+        context = organisation_context(act.org_id, record.id, record.generation)
+        return keys.unwrap(context, bytes(record.wrapped)), record
+    kek, kek_id = os.urandom(32), uuid7()
+    wrapped = keys.wrap(organisation_context(act.org_id, kek_id, 1), kek)
+    return kek, OrganisationKey.objects.create(id=kek_id, org_id=act.org_id, generation=1, wrapped=wrapped)
+
+
+def _name(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise BadName(f"{key!r} cannot be a key: expected letters, digits, `.`, `_` or `-`, at most 80, a letter or digit first")
+    return key
+
+
+def _sub(sub: str) -> str:
+    if not _SUB.fullmatch(sub):
+        raise BadName(f"{sub!r} cannot be a subject: expected no spaces, at most 255 characters, a letter or digit first")
+    return sub

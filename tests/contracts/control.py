@@ -1,0 +1,52 @@
+"""A smallest row in each control table, tied together as one organisation."""
+
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Json
+
+from visionality.runtime.ids import uuid7
+
+ONLY_GROW = ("organisation_key", "price_override")
+"""Tables that take no UPDATE and no DELETE from an application role."""
+
+
+def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
+    """One row a table, in an order in which they can be inserted."""
+    ids = {
+        name: uuid7()
+        for name in ("customer", "team", "project", "person", "agent", "kek", "credential", "key", "price")
+    }
+    made = {"org_id": org_id, "created_at": "2026-01-01T00:00:00Z"}
+    named = {**made, "key": slug, "name": slug.title()}
+    blank = dict.fromkeys(("task_class", "memo", "url"), "")
+    return {
+        "organisation": {"id": org_id, "slug": slug, "name": slug.title(), "created_at": made["created_at"]},
+        "person": {**made, "id": ids["person"], "sso_sub": f"alice@{slug}", "name": "Alice"},
+        "end_customer": {**named, "id": ids["customer"]},
+        "team": {**named, "id": ids["team"], "cost_center": "cc-1"},
+        "project": {**named, "id": ids["project"], "customer_id": ids["customer"], "gl_code": ""},
+        "agent_identity": {**made, "id": ids["agent"], "sub": f"agent@{slug}", "owner": "Alice", "team_id": ids["team"], "person_id": ids["person"]},
+        "organisation_key": {**made, "id": ids["kek"], "generation": 1, "wrapped": b"w"},
+        "provider_credential": {**made, "id": ids["credential"], "provider": "anthropic", "base_url": "https://a", "sealed": b"s", "on_abort": "drain", "organisation_key_id": ids["kek"], "retired_at": None},
+        "price_override": {**made, "id": ids["price"], "version": 1, "provider": "p", "model": "m", "rates": Json({"in_text": "1"}), "effective_from": made["created_at"], "source": "list", "content_hash": bytes(32)},
+        "virtual_key": {**blank, "id": ids["key"], "org_id": org_id, "handle_hmac": ids["key"].bytes, "shown": "vis_abcd", "agent_id": ids["agent"], "project_id": ids["project"], "customer_id": None, "task_id": "ARC-1", "issued_at": made["created_at"], "expires_at": "2099-01-01T00:00:00Z", "revoked_at": None},
+    }  # fmt: skip
+
+
+TABLES = tuple(rows_of(uuid7(), "x"))
+"""Every control table that the data plane depends on."""
+
+
+def insert(connection: psycopg.Connection, table: str, row: dict[str, Any]) -> None:
+    marks = ", ".join(f"%({name})s" for name in row)
+    connection.execute(f"insert into vis_control.{table} ({', '.join(row)}) values ({marks})", row)
+
+
+def insert_all(connection: psycopg.Connection, org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
+    """One organisation with a row in every control table."""
+    rows = rows_of(org_id, slug)
+    for table, row in rows.items():
+        insert(connection, table, row)
+    return rows
