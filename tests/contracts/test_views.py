@@ -32,7 +32,7 @@ VIEWS = {
 EVERYBODY = {"vis_writer", "vis_web", "vis_jobs", "vis_reader", "vis_auditor", "vis_sealer"}
 READERS = {
     "keys_v1": {"vis_writer"},
-    "orgs_v1": EVERYBODY,
+    "orgs_v1": EVERYBODY - {"vis_reader", "vis_sealer"},
     "prices_v1": {"vis_writer"},
     "providers_v1": {"vis_writer"},
     "schema_migrations_v1": EVERYBODY,

@@ -44,7 +44,7 @@ class Installation:
     @property
     def org_id(self) -> UUID:
         """The organisation that the command is for."""
-        with psycopg.connect(self.access.dsn("vis_reader")) as connection:
+        with psycopg.connect(self.access.dsn("vis_web")) as connection:
             found = connection.execute("select org_id from vis.orgs_v1 where slug = %s", [self.org_slug]).fetchone()
         if found is None:
             raise NotRunning(f"there is no organisation {self.org_slug}")

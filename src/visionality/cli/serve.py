@@ -48,6 +48,7 @@ def serve(app: Any, port: int, option: str, *, patience: int = 30) -> None:
         loop="uvloop",
         lifespan="on",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         server_header=False,
         date_header=True,

@@ -6,6 +6,7 @@ request had come, because that decides whether anything may have been billed.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -65,8 +66,9 @@ class Upstream:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_AUTOMATIC,
             read_bufsize=READ_BUFFER,
-            trust_env=True,
         )
+        self._proxies = getproxies()
+        self._proxy_of: dict[str, str | None] = {}
 
     async def close(self) -> None:
         await self._session.close()
@@ -76,7 +78,8 @@ class Upstream:
         try:
             response = await self._session.request(
                 method,
-                URL(url, encoded=True),
+                target := URL(url, encoded=True),
+                proxy=self._proxy(target),
                 headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
                 data=body or None,
                 allow_redirects=False,
@@ -88,3 +91,11 @@ class Upstream:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UpstreamBroke(f"the provider did not answer: {error or type(error).__name__}") from None
         return Answer(response.status, tuple((n.lower(), v) for n, v in response.raw_headers), response)
+
+    def _proxy(self, target: URL) -> str | None:
+        """The proxy that the environment named at the start for this address (HTTPS_PROXY, NO_PROXY)."""
+        place = f"{target.scheme}://{target.host}"
+        if place not in self._proxy_of:
+            spared = target.host is None or proxy_bypass(target.host)
+            self._proxy_of[place] = None if spared else self._proxies.get(target.scheme)
+        return self._proxy_of[place]

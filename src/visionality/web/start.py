@@ -13,7 +13,7 @@ MIGRATOR = "migrator"
 
 
 def start_django(databases: Mapping[str, str], secret_key: str = "") -> None:
-    """Set Django up. `databases` maps an alias (default, migrator) to a libpq address."""
+    """Set Django up, or point it at other databases. `databases` maps an alias (default, migrator) to an address."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "visionality.web.settings"
     from django.conf import settings  # noqa: PLC0415 -- must follow the line above
 
@@ -22,6 +22,7 @@ def start_django(databases: Mapping[str, str], secret_key: str = "") -> None:
         settings.DATABASES["default"] = settings.DATABASES[MIGRATOR]
     settings.SECRET_KEY = secret_key or settings.SECRET_KEY
     django.setup()
+    _forget_connections()
 
 
 @contextmanager
@@ -33,6 +34,17 @@ def organisation_context(org_id: UUID | str) -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute("select set_config('vis.org_id', %s, true)", [str(org_id)])
         yield
+
+
+def _forget_connections() -> None:
+    """Django reads DATABASES once; a process that migrates and then serves uses it under two roles."""
+    from django.db import connections  # noqa: PLC0415 -- Django must be set up first
+
+    for open_one in connections.all(initialized_only=True):
+        open_one.close()
+        del connections[open_one.alias]
+    connections._settings = None  # noqa: SLF001 -- there is no public way to read DATABASES again
+    connections.__dict__.pop("settings", None)
 
 
 def _database(alias: str, dsn: str) -> dict[str, Any]:

@@ -13,10 +13,9 @@ begin
 end $$;
 
 -- name: database
--- %I is filled by the caller with this database's name.
 do $$
 begin
-  execute format('revoke temporary on database %I from public', current_database());
+  execute format('revoke temporary, connect on database %I from public', current_database());
   execute format('grant connect on database %I to vis_migrator, vis_writer, vis_web, vis_jobs, vis_reader, vis_auditor, vis_sealer', current_database());
   revoke all on schema public from public;
   if not pg_has_role(current_user, 'vis_owner', 'MEMBER') then execute format('grant vis_owner to %I', current_user); end if;

@@ -4,6 +4,9 @@
 -- that a crash leaves a trace). What it locks: nothing that exists. Old code: there is none (pre).
 -- Runs as vis_owner. Names are always qualified; no sequences, no identity columns, no foreign keys.
 
+-- A function made later is nobody's to call until it is granted.
+alter default privileges revoke execute on functions from public;
+
 -- Who writes. A number names one run of one process; it is never used again.
 create table vis.writers (
   writer_no int primary key, process text not null, started_at timestamptz not null default now(),
@@ -191,6 +194,16 @@ do $$ declare t text; begin
   execute 'grant insert on vis.seals to vis_sealer';
 end $$;
 
+-- The control plane moves its own organisation's revision and numbers, and no other's.
+do $$ declare t text; begin
+  foreach t in array array['org_revisions','stream_heads'] loop
+    execute format('alter table vis.%I enable row level security', t);
+    execute format('create policy web_own on vis.%I to vis_web using (org_id = nullif(current_setting(''vis.org_id'', true), '''')::uuid)', t);
+    execute format('create policy jobs_all on vis.%I to vis_jobs using (true)', t);
+    execute format('create policy all_read on vis.%I for select to vis_writer, vis_sealer, vis_reader, vis_auditor using (true)', t);
+  end loop;
+end $$;
+
 grant usage on schema vis to vis_writer, vis_web, vis_jobs, vis_reader, vis_auditor, vis_sealer;
 grant select on vis.org_revisions to vis_writer, vis_sealer, vis_reader, vis_auditor;
 grant select, insert, update on vis.org_revisions, vis.stream_heads to vis_web, vis_jobs;
@@ -199,6 +212,6 @@ grant select on vis.installation to vis_writer, vis_jobs;
 grant select, insert, update on vis.writers to vis_writer;
 grant select on vis.writers to vis_sealer, vis_jobs, vis_reader, vis_auditor;
 grant select, insert, delete on vis.budget_holds to vis_writer;
-grant select on vis.budget_holds to vis_web, vis_jobs;
+grant select on vis.budget_holds to vis_jobs;
 revoke all on all functions in schema vis from public;
 grant execute on function vis.all_claimed(bigint, bigint) to vis_writer;

@@ -5,14 +5,14 @@
 
 -- Every change of a control table moves its organisation's revision, whoever makes it.
 create function vis_control.moved() returns trigger language plpgsql set search_path = pg_catalog as $$
-declare org uuid;
+declare orgs uuid[];
 begin
   if tg_table_name = 'organisation' then
-    org := case when tg_op = 'DELETE' then old.id else new.id end;
+    orgs := case tg_op when 'INSERT' then array[new.id] when 'DELETE' then array[old.id] else array[old.id, new.id] end;
   else
-    org := case when tg_op = 'DELETE' then old.org_id else new.org_id end;
+    orgs := case tg_op when 'INSERT' then array[new.org_id] when 'DELETE' then array[old.org_id] else array[old.org_id, new.org_id] end;
   end if;
-  insert into vis.org_revisions as r (org_id, revision) values (org, 1)
+  insert into vis.org_revisions as r (org_id, revision) select distinct org, 1 from unnest(orgs) org
     on conflict (org_id) do update set revision = r.revision + 1;
   return null;
 end $$;
@@ -71,5 +71,6 @@ select v.org_id, v.id as credential_id, v.provider, v.base_url, v.on_abort, v.se
 create view vis.prices_v1 as
 select org_id, version, provider, model, rates, effective_from, source from vis_control.price_override;
 
-grant select on vis.schema_migrations_v1, vis.orgs_v1 to vis_writer, vis_web, vis_jobs, vis_reader, vis_auditor, vis_sealer;
+grant select on vis.schema_migrations_v1 to vis_writer, vis_web, vis_jobs, vis_reader, vis_auditor, vis_sealer;
+grant select on vis.orgs_v1 to vis_writer, vis_web, vis_jobs, vis_auditor;
 grant select on vis.keys_v1, vis.providers_v1, vis.prices_v1 to vis_writer;

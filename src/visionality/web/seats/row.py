@@ -1,0 +1,111 @@
+"""One row in full: every column, the price done again, and its leaf hash made again."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from visionality.core.canonical import leaf_hash, timestamp
+from visionality.ledger import reader
+from visionality.ledger.reader import Record
+from visionality.web.accounts.members import member_of
+from visionality.web.reading import reading
+from visionality.web.seats.arithmetic import Arithmetic, arithmetic
+from visionality.web.seats.figures import counted, duration
+from visionality.web.seats.lines import Line, line
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Who": ("agent_sub", "agent_owner", "sso_sub", "team", "key_id", "spend_token_id", "caller"),
+    "For what": (
+        *("project_id", "task", "epic_id", "task_class", "customer_id", "cost_center", "gl_code", "memo", "url"),
+        *("repo", "branch", "commit_sha", "pr_url", "attribution_level", "confidence", "resolver_version"),
+    ),
+    "Model": (
+        *("provider", "dialect", "model_requested", "model_used", "model_family", "served_tier"),
+        *("upstream_request_id",),
+    ),
+    "Usage": (
+        *("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"),
+        *("usage_source", "usage", "raw_usage"),
+    ),
+    "Money": ("currency", "cost_usd", "billed_usd", "price_state", "price_version", "rates"),
+    "Decision": ("decision", "reason", "status_code", "binding_status", "policy_revision", "pii", "finish"),
+    "Timing": ("created_at", "latency_ms", "ttft_ms"),
+    "Proof": (
+        *("id", "org_id", "entry", "request_id", "attempt", "corrects", "source", "writer_no", "wseq"),
+        *("request_sha256", "tags", "leaf_hash"),
+    ),
+}
+"""Every column of `reader.shown`, once."""
+
+_COUNTS = frozenset(GROUPS["Usage"][:5])
+_LINKS = frozenset({"url", "pr_url"})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column. `link` is set when the value is a web address."""
+
+    column: str
+    value: str
+    link: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.column.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row as its page shows it."""
+
+    line: Line
+    groups: list[tuple[str, list[Field]]]
+    arithmetic: Arithmetic | None
+    hash_agrees: bool
+
+
+@require_safe
+def page(request: HttpRequest, row_id: UUID) -> HttpResponse:
+    """The row with this id, or all rows of the call with this request id."""
+    member = member_of(request)
+    with reading(member.org_id) as connection:
+        found = reader.one(connection, member.org_id, row_id)
+    if not found:
+        raise Http404
+    return render(request, "row.html", {"entries": [entry(row) for row in found]})
+
+
+def entry(row: Record) -> Entry:
+    columns = reader.shown(row)
+    groups = [(title, [_field(name, columns[name]) for name in names]) for title, names in GROUPS.items()]
+    return Entry(line(row), groups, arithmetic(row), _hash_agrees(row))
+
+
+def _hash_agrees(row: Record) -> bool:
+    """Whether the row, read back, still hashes to the leaf that was stored with it."""
+    return leaf_hash({name: value for name, value in row.items() if name != "leaf_hash"}) == row["leaf_hash"]
+
+
+def _field(column: str, value: Any) -> Field:
+    text = _written(column, value)
+    is_address = column in _LINKS and text.startswith(("https://", "http://"))
+    return Field(column, text, text if is_address else "")
+
+
+def _written(column: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if column == "created_at":
+        return timestamp(value)
+    if column in _COUNTS:
+        return counted(value)
+    if column in {"latency_ms", "ttft_ms"}:
+        return duration(value)
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

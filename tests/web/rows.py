@@ -1,0 +1,90 @@
+"""Rows as the gateway makes them, through the ledger's own writer."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from visionality.core.family import model_family
+from visionality.core.pricing import RateCard, cost
+from visionality.core.row import NIL, UNSET_TIME, Row
+from visionality.core.usage import Usage
+from visionality.ledger.writer import LedgerWriter
+from visionality.runtime.clock import utc_now
+from visionality.runtime.ids import uuid7
+
+SONNET = RateCard(
+    {
+        "in_text": Decimal(3),
+        "cache_read": Decimal("0.3"),
+        "cache_write_5m": Decimal("3.75"),
+        "out_text": Decimal(15),
+        "out_reasoning": Decimal(15),
+    },
+    1,
+    "genai-prices 0.2.3",
+)
+ALICE = Usage(in_text=300, cache_read=1000, out_text=147)
+"""0.0009 + 0.0003 + 0.002205 = 0.003405 USD at SONNET."""
+
+
+def call(usage: Usage | None = ALICE, card: RateCard | None = SONNET, **given: Any) -> Row:
+    """Alice's call on branch HPC-1234, or what `given` makes of it."""
+    model = given.get("model_used", "claude-sonnet-4-6")
+    row = Row(
+        org_id=NIL,
+        request_id=uuid7(),
+        agent_sub="alice@arctrade",
+        agent_owner="Alice K.",
+        sso_sub="alice@arctrade.example",
+        project_id="HPC",
+        task_id="HPC-1234",
+        task_class="code_completion",
+        provider="anthropic",
+        dialect="messages",
+        model_requested=model,
+        model_used=model,
+        model_family=model_family(model),
+        status_code=200,
+        latency_ms=840,
+        usage_source="provider_final",
+        price_state="known",
+    )
+    if usage is not None:
+        priced = cost(usage, card)
+        row.usage = usage.counts()
+        row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
+        row.cache_read_tokens, row.cache_write_tokens = usage.cache_read, usage.cache_write_tokens
+        row.cost_nusd = row.billed_nusd = priced.cost_nusd
+        row.price_state, row.price_version = priced.state, priced.version
+        row.rates = dict(priced.rates) if priced.rates else None
+    return msgspec.structs.replace(row, **given)
+
+
+def refused(**given: Any) -> Row:
+    return call(None, decision="refused", status_code=402, usage_source="none", model_used=None, model_family=None, **given)
+
+
+def write(dsn: str, dead_letters: Path, org_id: UUID, rows: Sequence[Row]) -> list[Row]:
+    """Append rows, the newest last; those without a time get one a millisecond apart."""
+    stamped = [_stamped(row, org_id, utc_now() - timedelta(milliseconds=len(rows) - place)) for place, row in enumerate(rows)]
+    asyncio.run(_write(dsn, dead_letters, stamped))
+    assert not dead_letters.exists(), dead_letters.read_text()
+    return stamped
+
+
+def _stamped(row: Row, org_id: UUID, at: datetime) -> Row:
+    at = row.created_at if row.created_at != UNSET_TIME else at
+    return msgspec.structs.replace(row, org_id=org_id, id=uuid7(), created_at=at)
+
+
+async def _write(dsn: str, dead_letters: Path, rows: Sequence[Row]) -> None:
+    writer = LedgerWriter(dsn, "test", utc_now, dead_letters, 10)
+    await writer.start()
+    await asyncio.gather(*[writer.settle(row, None) for row in rows])
+    assert await writer.close() == 0
