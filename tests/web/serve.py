@@ -28,11 +28,14 @@ def main(web_dsn: str, reader_dsn: str, sandbox: str) -> None:
     serving.start()
     print(port := door.getsockname()[1], flush=True)
 
+    from django.db import connections
+
     from visionality.web.accounts.login import make_link
 
     for line in sys.stdin:
         org_id, actor = line.split()
         print(make_link(UUID(org_id), actor, utc_now(), f"http://127.0.0.1:{port}"), flush=True)
+    connections.close_all()
     server.should_exit = True
     serving.join()
 

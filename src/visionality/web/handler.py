@@ -6,15 +6,20 @@ few threads that stay, and their connections stay with them.
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 from django.core.handlers.asgi import ASGIHandler
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from visionality.web import reading
+
 THREADS = 8
 """Each has up to two connections: one as vis_web, one as vis_reader."""
+LAST_REQUESTS = 10.0
+"""Seconds that a shutdown waits for requests that are still being answered."""
 
 
 class Handler(ASGIHandler):
@@ -44,5 +49,18 @@ class Handler(ASGIHandler):
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._threads.shutdown()
+        await asyncio.to_thread(self._close)
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _close(self) -> None:
+        """Have each thread close its connections: all of them meet first, so that none does it twice."""
+        meeting = Barrier(THREADS, timeout=LAST_REQUESTS)
+
+        def leave() -> None:
+            meeting.wait()
+            connections.close_all()
+            reading.close()
+
+        for _ in range(THREADS):
+            self._threads.submit(leave)
+        self._threads.shutdown()

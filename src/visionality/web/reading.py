@@ -28,6 +28,13 @@ def reading(org_id: UUID) -> Iterator[psycopg.Connection[Record]]:
             connection.rollback()
 
 
+def close() -> None:
+    """Close the calling thread's connection."""
+    kept: psycopg.Connection[Record] | None = getattr(_mine, "connection", None)
+    if kept is not None:
+        kept.close()
+
+
 def _begun(org_id: UUID) -> psycopg.Connection[Record]:
     """The thread's connection inside a new transaction; a new connection where the old one has gone."""
     kept: psycopg.Connection[Record] | None = getattr(_mine, "connection", None)
