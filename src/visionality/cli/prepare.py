@@ -37,5 +37,5 @@ def refuse_unsafe(access: Access) -> None:
 
 def _make_database(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
-        if not connection.execute("select from pg_database where datname = %s", [DATABASE]).fetchone():
+        if not connection.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
             connection.execute(f"create database {DATABASE}")

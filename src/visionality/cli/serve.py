@@ -18,6 +18,8 @@ from visionality.runtime.logging import configure
 HOST = "127.0.0.1"
 SOCKET_FD = "VIS_SOCKET_FD"
 """Set by the supervisor for its children only."""
+GO_FD = "VIS_GO_FD"
+"""Set by the supervisor at its own start: a byte comes here when the database is ready, nothing when it never will."""
 BACKLOG = 2048
 
 
@@ -61,12 +63,19 @@ def serve(app: Any, port: int, option: str, *, patience: int = 30) -> None:
         raise CannotStart("the process could not start; its log says why")
 
 
+def _wait_for_the_database() -> None:
+    handed_down = os.environ.get(GO_FD)
+    if handed_down and not os.read(int(handed_down), 1):
+        raise CannotStart("the supervisor could not make the database ready")
+
+
 def _fit_to_serve(here: Installation) -> None:
     """What every process checks before it opens its door."""
     import psycopg
 
     from visionality.web.migrate import missing_migrations
 
+    _wait_for_the_database()
     with psycopg.connect(here.access.dsn("vis_reader")) as connection:
         missing = missing_migrations(connection)
     if missing:
@@ -79,6 +88,8 @@ def _fit_to_serve(here: Installation) -> None:
 @click.option("--sandbox-url", help="Send calls without a provider key to this simulated provider.  [VIS_SANDBOX_URL]")
 def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: str | None) -> None:
     """Run the gateway alone."""
+    import uvicorn  # noqa: F401 -- loaded while the database starts
+
     from visionality.gateway.app import GatewayApp
     from visionality.runtime.settings import from_environment
 
@@ -100,6 +111,9 @@ def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: s
 @click.option("--web-port", type=int, help="Port on 127.0.0.1, 0 for a free one.  [VIS_WEB_PORT, 8701]")
 def web_command(here: Installation, web_port: int | None) -> None:
     """Run the web plane alone."""
+    import django.core.handlers.asgi
+    import uvicorn  # noqa: F401 -- both loaded while the database starts
+
     from visionality.vault.purposes import WEB_SESSIONS
     from visionality.web.app import WebSettings, application
 
@@ -138,4 +152,5 @@ def sandbox_command(port: int) -> None:
     from visionality.sandbox.app import application
 
     configure("sandbox")
+    _wait_for_the_database()
     serve(application, port, "--port", patience=1)

@@ -25,7 +25,7 @@ import click
 
 from visionality.cli.installation import ADDRESSES, Installation, installation, report
 from visionality.cli.prepare import CannotStart, prepare
-from visionality.cli.serve import HOST, SOCKET_FD, listening_socket
+from visionality.cli.serve import GO_FD, HOST, SOCKET_FD, listening_socket
 from visionality.postgres import Cluster, DataDirLock, find_binaries
 from visionality.runtime.clock import utc_now
 
@@ -56,20 +56,24 @@ class Child:
     def url(self) -> str:
         return f"http://{HOST}:{self.sock.getsockname()[1]}"
 
-    def start(self) -> None:
-        """Start it with its socket, its log, and the promise that it ends when we do."""
+    def start(self, *, go: int | None = None) -> None:
+        """Start it with its socket, its log, and the promise that it ends when we do.
+
+        With `go`, it loads its code and then waits for a byte on that descriptor before it touches the database.
+        """
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
         fd = self.sock.fileno()
+        handed = {SOCKET_FD: str(fd)} | ({GO_FD: str(go)} if go is not None else {})
         supervisor = os.getpid()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "visionality.cli", self.name],
-                env=self.environment | {SOCKET_FD: str(fd)},
+                env=self.environment | handed,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(fd,),
+                pass_fds=tuple(int(number) for number in handed.values()),
                 preexec_fn=lambda: _end_with(supervisor),  # noqa: PLW1509 -- the supervisor has one thread
                 start_new_session=True,
             )
@@ -132,13 +136,17 @@ class Supervisor:
             stack.enter_context(DataDirLock(self.here.settings.data_dir))
             sockets = self._sockets(stack)
             stack.callback(self._stop_database)
-            self._start_database()
-            prepare(self.here.access, utc_now, report)
-            self.here.keys()
-            self._partitions_at = time.monotonic() + PARTITIONS_EVERY
             stack.callback(self._stop_children)
+            go = self._start_children(sockets)
+            try:
+                self._start_database()
+                prepare(self.here.access, utc_now, report)
+                self.here.keys()
+                os.write(go, b"g" * len(self.children))
+            finally:
+                os.close(go)
+            self._partitions_at = time.monotonic() + PARTITIONS_EVERY
             if not self.stopping:
-                self._start_children(sockets)
                 self._wait_until_ready(wakeup)
             if not self.stopping:
                 addresses = self.here.settings.data_dir / ADDRESSES
@@ -181,7 +189,8 @@ class Supervisor:
         if self.cluster is not None:
             self.cluster.stop()
 
-    def _start_children(self, sockets: dict[str, socket.socket]) -> None:
+    def _start_children(self, sockets: dict[str, socket.socket]) -> int:
+        """Let the processes load while the database starts. Returns the descriptor that tells them to go on."""
         settings = self.here.settings
         environment = {name: value for name, value in os.environ.items() if name != SOCKET_FD}
         environment["VIS_DATA_DIR"] = str(settings.data_dir)
@@ -192,10 +201,13 @@ class Supervisor:
         if self.use_sandbox:
             environment["VIS_SANDBOX_URL"] = f"http://{HOST}:{sockets['sandbox'].getsockname()[1]}"
         logs = settings.data_dir / "logs"
-        logs.mkdir(mode=0o700, exist_ok=True)
+        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.children = [Child(name, sock, environment, logs / f"{name}.log") for name, sock in sockets.items()]
+        waits, go = os.pipe()
         for child in self.children:
-            child.start()
+            child.start(go=waits)
+        os.close(waits)
+        return go
 
     def _wait_until_ready(self, wakeup: int) -> None:
         waiting = list(self.children)
