@@ -30,7 +30,7 @@ from visionality.postgres import Cluster, DataDirLock, find_binaries
 from visionality.runtime.clock import utc_now
 
 READY_WITHIN = 30.0
-STABLE = 10.0
+STABLE = 3.0
 """Seconds a process must live for its restart delay to start over."""
 LONGEST_DELAY = 10.0
 PARTITIONS_EVERY = 3600.0

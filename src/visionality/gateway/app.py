@@ -78,9 +78,7 @@ class GatewayApp:
 
     async def _start(self) -> None:
         gateway, settings = self._gateway, self._gateway.settings
-        gateway.writer = LedgerWriter(
-            self._dsn, "gateway", gateway.clock, settings.data_dir / "dead-letters.jsonl", settings.commit_wait
-        )
+        gateway.writer = LedgerWriter(self._dsn, "gateway", gateway.clock, settings)
         gateway.snapshots = SnapshotKeeper(self._dsn, settings.snapshot_max_age, gateway.organisation_changed)
         await gateway.writer.start()
         await gateway.snapshots.start()

@@ -68,9 +68,7 @@ class JobsApp:
 
     async def _start(self) -> None:
         settings = self._settings
-        self._writer = LedgerWriter(
-            self._writer_dsn, "jobs", self._clock, settings.data_dir / "dead-letters.jsonl", settings.commit_wait
-        )
+        self._writer = LedgerWriter(self._writer_dsn, "jobs", self._clock, settings)
         await self._writer.start()
         self._reaper = Reaper(self._writer, self._clock, settings.fence_after)
         self._tasks = [asyncio.get_running_loop().create_task(self._reaper.run(), name="reaper")]

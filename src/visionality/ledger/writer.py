@@ -15,10 +15,9 @@ What a batch guarantees:
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
@@ -30,6 +29,7 @@ from visionality.core.canonical import leaf_hash
 from visionality.core.row import COLUMNS, Row, values
 from visionality.runtime.clock import Clock
 from visionality.runtime.ids import uuid7
+from visionality.runtime.settings import Settings
 from visionality.runtime.sql import statements
 
 log = structlog.get_logger()
@@ -38,8 +38,10 @@ BATCH = 500
 """Works in one transaction: past that the server's planning and our encoding stop getting cheaper."""
 QUEUE = 20_000
 """Works that may wait; more means that the database cannot follow, and new calls are refused."""
-HEARTBEAT = 3.0
-"""Seconds; well below the 30 after which a silent writer is fenced."""
+BEATS = 10
+"""Heartbeats in the time after which a silent writer is fenced."""
+DEAD_LETTERS = "dead-letters.jsonl"
+"""In the data directory: rows that the database refused for what is in them."""
 RECONNECT = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds between tries; the last repeats."""
 
@@ -92,15 +94,16 @@ class _Batch:
 class LedgerWriter:
     """Give it holds and rows; it says when they are durable.
 
-    `fenced_at_most` seconds without a heartbeat make the reaper of another process take over this one's holds.
+    After `settings.fence_after` seconds without a heartbeat a reaper takes over its holds.
     """
 
-    def __init__(self, dsn: str, process: str, clock: Clock, dead_letters: Path, commit_wait: float) -> None:
+    def __init__(self, dsn: str, process: str, clock: Clock, settings: Settings) -> None:
         self._dsn = dsn
         self._process = process
         self._clock = clock
-        self._dead_letters = dead_letters
-        self._commit_wait = commit_wait
+        self._dead_letters = settings.data_dir / DEAD_LETTERS
+        self._commit_wait = settings.commit_wait
+        self._heartbeat = settings.fence_after / BEATS
         self._waiting: list[Work] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -192,9 +195,9 @@ class LedgerWriter:
             self._wake.clear()
             if not self._waiting:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(HEARTBEAT):
+                    async with asyncio.timeout(self._heartbeat):
                         await self._wake.wait()
-            if asyncio.get_running_loop().time() - last_beat >= HEARTBEAT:
+            if asyncio.get_running_loop().time() - last_beat >= self._heartbeat:
                 await self._beat()
                 last_beat = asyncio.get_running_loop().time()
             works, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]

@@ -1,0 +1,133 @@
+"""The running product: `vis up` as a process, on free ports, in a data directory of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from visionality.postgres import read_endpoint
+
+VIS = [sys.executable, "-m", "visionality.cli"]
+PATIENCE = 60
+
+
+@dataclass
+class Product:
+    """One `vis up`. `summary` is the line that `--json` printed."""
+
+    data_dir: Path
+    process: subprocess.Popen[str]
+    summary: dict[str, Any]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def gateway(self) -> str:
+        return str(self.summary["gateway"])
+
+    @property
+    def sandbox(self) -> str:
+        return str(self.summary["sandbox"])
+
+    def run(self, *words: str, stdin: str = "", code: int = 0) -> str:
+        """What a `vis` command prints; it must end with this code."""
+        done = self.try_run(*words, stdin=stdin)
+        assert done.returncode == code, f"vis {' '.join(words)} ended with {done.returncode}: {done.stderr}{done.stdout}"
+        return done.stdout
+
+    def try_run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [*VIS, *words, "--data-dir", str(self.data_dir)]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, env=self.environment, timeout=PATIENCE, check=False)
+
+    def issue(self, *words: str, agent: str = "alice@arctrade", project: str = "HPC") -> str:
+        """A fresh virtual key, for an agent and a project that are there."""
+        return self.run("key", "issue", "--agent", agent, "--project", project, *words).strip()
+
+    def query(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows as the superuser sees them."""
+        with psycopg.connect(read_endpoint(self.data_dir).dsn("vis"), row_factory=dict_row) as connection:
+            return connection.execute(sql, values or None).fetchall()
+
+    def rows_of(self, client_request_id: str) -> list[dict[str, Any]]:
+        """The rows of a call, by the id that its client gave it."""
+        return self.query(
+            "select * from vis.request_logs where tags->>'client_request_id' = %s order by created_at", client_request_id
+        )
+
+    def pid(self, name: str) -> int:
+        """The process that is the supervisor's child of this name now."""
+        if name == "supervisor":
+            return self.process.pid
+        if name == "postgres":
+            return int((self.data_dir / "database.json").exists() and _postmaster(self.data_dir))
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                words = path.read_bytes().split(b"\0")
+                parent = (path.parent / "stat").read_text().rpartition(")")[2].split()[1]
+                if int(parent) == self.process.pid and name.encode() in words:
+                    return int(path.parent.name)
+        raise ProcessLookupError(name)
+
+
+def _postmaster(data_dir: Path) -> int:
+    record = json.loads((data_dir / "database.json").read_text())
+    cluster = Path(record["cluster_dir"])
+    cluster = cluster if cluster.is_absolute() else data_dir / cluster
+    return int((cluster / "postmaster.pid").read_text().split()[0])
+
+
+@contextmanager
+def running(*options: str, **settings: str) -> Iterator[Product]:
+    """Start the product and stop it as a person would. `settings` are `VIS_*` variables."""
+    with TemporaryDirectory(prefix="vis-") as made:
+        data_dir = Path(made)
+        data_dir.chmod(0o755)
+        with running_in(data_dir / "data", *options, **settings) as product:
+            yield product
+
+
+@contextmanager
+def running_in(data_dir: Path, *options: str, **settings: str) -> Iterator[Product]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VIS_")}
+    environment |= {f"VIS_{name.upper()}": value for name, value in settings.items()}
+    ports = ["--gateway-port", "0", "--web-port", "0", "--jobs-port", "0"]
+    command = [*VIS, "up", "--data-dir", str(data_dir), *ports, "--json", *options]
+    with (data_dir.parent / "up.log").open("a+") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                process.wait(PATIENCE)
+                log.seek(0)
+                raise AssertionError(f"vis up ended with {process.returncode}: {log.read()}")
+            yield Product(data_dir, process, json.loads(line), environment)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+            finally:
+                assert process.stdout is not None
+                process.stdout.close()
+
+
+def set_up(product: Product) -> None:
+    """The control tables of the first story."""
+    product.run("customer", "add", "houston-power", "--name", "Houston Power")
+    product.run("project", "add", "HPC", "--name", "Houston Power Contract", "--customer", "houston-power", "--gl-code", "6100")
+    product.run("team", "add", "desk", "--cost-center", "CC-410")
+    product.run("person", "add", "00u-alice", "--name", "Alice K.")
+    product.run("agent", "add", "alice@arctrade", "--owner", "Alice K.", "--team", "desk", "--person", "00u-alice")
