@@ -5,7 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +52,26 @@ class Product:
         return subprocess.run(command, input=stdin, capture_output=True, text=True, env=self.environment, timeout=PATIENCE, check=False)
 
     def issue(self, *words: str, agent: str = "alice@arctrade", project: str = "HPC") -> str:
-        """A fresh virtual key, for an agent and a project that are there."""
-        return self.run("key", "issue", "--agent", agent, "--project", project, *words).strip()
+        """A fresh virtual key, for an agent and a project that are there, once the gateway knows it."""
+        key = self.run("key", "issue", "--agent", agent, "--project", project, *words).strip()
+        self.until(lambda: self.status(key) != 401)
+        return key
+
+    def status(self, key: str) -> int:
+        """What the gateway answers to this key on a route that costs nothing."""
+        request = urllib.request.Request(f"{self.gateway}/v1/models", headers={"authorization": f"Bearer {key}"})
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    def until(self, condition: Callable[[], object], within: float = 30) -> None:
+        """Ask again until it is so; fails when it does not come."""
+        give_up = time.monotonic() + within
+        while not condition():
+            assert time.monotonic() < give_up, "it did not come about in time"
 
     def query(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Rows as the superuser sees them."""

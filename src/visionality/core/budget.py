@@ -5,8 +5,9 @@ client's limit or, where there is none, by the model's window. Each is multiplie
 apply, and the sum is rounded up.
 """
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, localcontext
 
+from visionality.core.money import EXACT, LARGEST_NUSD
 from visionality.core.pricing import NUSD_PER_UNIT, RateCard
 
 OUTPUT_TOKENS_WITHOUT_LIMIT = 128_000
@@ -24,5 +25,6 @@ def worst_case_nusd(card: RateCard | None, body_bytes: int, output_limit: int | 
     dearest_in = max((rates[bucket] for bucket in _INPUT if bucket in rates), default=Decimal(0))
     dearest_out = max((rates[bucket] for bucket in _OUTPUT if bucket in rates), default=Decimal(0))
     output = OUTPUT_TOKENS_WITHOUT_LIMIT if output_limit is None else output_limit
-    exact = (body_bytes * dearest_in + output * dearest_out) * NUSD_PER_UNIT
-    return int(exact.to_integral_value(rounding=ROUND_CEILING))
+    with localcontext(EXACT):
+        exact = (body_bytes * dearest_in + output * dearest_out) * NUSD_PER_UNIT
+    return min(int(exact.to_integral_value(rounding=ROUND_CEILING)), LARGEST_NUSD)

@@ -5,8 +5,9 @@ Read off the name by its vendor's own pattern: dates, versions of a snapshot and
 
 import re
 
-_CLAUDE = re.compile(r"claude(?:-\d[\d.-]*)?-([a-z]+)")
-_DATE = re.compile(r"[-@](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{4}|latest|preview.*)$")
+_CLAUDE = re.compile(r"claude(?:-\d[\d.-]*)?-([a-z]{2,})")
+_FINE_TUNED = re.compile(r"ft:([^:]+)")
+_SNAPSHOT = re.compile(r"(?:[-@](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{2}|\d{3,4}|\d+k|latest|preview|exp))+$")
 
 
 def model_family(model: str | None) -> str | None:
@@ -16,4 +17,6 @@ def model_family(model: str | None) -> str | None:
     name = model.lower().rsplit("/", 1)[-1]
     if claude := _CLAUDE.search(name):
         return f"claude-{claude[1]}"
-    return _DATE.sub("", name)
+    if tuned := _FINE_TUNED.match(name):
+        name = tuned[1]
+    return _SNAPSHOT.sub("", name)

@@ -4,9 +4,14 @@ One nano-dollar is a billionth of a dollar: fine enough that a single token of t
 number or a short fraction, small enough that a 64-bit integer holds nine billion dollars.
 """
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 NANO = 1_000_000_000
+LARGEST_NUSD = 2**63 - 1
+"""What the ledger's columns hold."""
+
+EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
+"""Arithmetic in which no product or sum of a row is rounded; the default context has 28 digits only."""
 _UNIT = Decimal(1)
 
 
@@ -19,4 +24,4 @@ def usd(nusd: int) -> str:
 
 def rounded_nusd(exact: Decimal) -> int:
     """The one rounding of a row: half even, to a whole nano-dollar."""
-    return int(exact.quantize(_UNIT, rounding=ROUND_HALF_EVEN))
+    return int(exact.quantize(_UNIT, context=EXACT))

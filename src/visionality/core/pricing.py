@@ -6,10 +6,10 @@ input, in USD per million units. The row keeps the card, so the sum can be done 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Literal
 
-from visionality.core.money import rounded_nusd
+from visionality.core.money import EXACT, LARGEST_NUSD, rounded_nusd
 from visionality.core.usage import Usage
 
 PriceState = Literal["known", "unknown", "free"]
@@ -49,12 +49,18 @@ def cost(usage: Usage, card: RateCard | None) -> Price:
     rates = card.usd_per_million
     if not counts.keys() <= rates.keys():
         return Price(0, "unknown", card.version, None)
-    exact = sum((count * rates[bucket] for bucket, count in counts.items()), Decimal(0)) * NUSD_PER_UNIT
+    cost_nusd = rounded_nusd(_exact_nusd(counts, rates))
+    if cost_nusd > LARGEST_NUSD:  # no call costs nine billion dollars: the counts or the rates are nonsense
+        return Price(0, "unknown", card.version, None)
     lines = {bucket: f"{rates[bucket]:f}" for bucket in counts}
-    return Price(rounded_nusd(exact), "known", card.version, lines | {"source": card.source})
+    return Price(cost_nusd, "known", card.version, lines | {"source": card.source})
 
 
 def recomputed_nusd(counts: Mapping[str, int], rates: Mapping[str, str]) -> int:
     """The cost of a row from what the row stores, for whoever does not believe it."""
-    exact = sum((Decimal(count) * Decimal(rates[bucket]) for bucket, count in counts.items()), Decimal(0))
-    return rounded_nusd(exact * NUSD_PER_UNIT)
+    return rounded_nusd(_exact_nusd(counts, {bucket: Decimal(rates[bucket]) for bucket in counts}))
+
+
+def _exact_nusd(counts: Mapping[str, int], rates: Mapping[str, Decimal]) -> Decimal:
+    with localcontext(EXACT):
+        return sum((count * rates[bucket] for bucket, count in counts.items()), Decimal(0)) * NUSD_PER_UNIT

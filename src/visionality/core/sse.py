@@ -7,38 +7,63 @@ comments, unknown fields and several `data` lines are kept as they are.
 import re
 
 EVENT_LIMIT = 4 * 1024 * 1024
-"""An event longer than this is passed on in pieces, unread: no provider sends one."""
+"""An event longer than this is passed on in pieces of this size, unread: no provider sends one."""
 
-_END = re.compile(rb"\r?\n\r?\n")
+_END = re.compile(rb"\n\r?\n")
+_BEFORE_END = 2
+"""Bytes of an end that may have come already; as many are kept back when an event is passed on in pieces."""
 
 
 class Events:
-    """Feed bytes, get whole events with their trailing blank line. `rest` is what has not ended yet."""
+    """Feed bytes, get whole events with their trailing blank line."""
 
     def __init__(self) -> None:
-        self.rest = b""
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        buffer = self.rest + data if self.rest else data
+        """The events that end in these bytes. Time grows with the bytes fed, however small the pieces."""
+        search_from = max(0, len(self._rest) - _BEFORE_END)
+        if self._rest:
+            self._rest += data
+        buffer = self._rest or data
         events = []
         start = 0
-        search_from = max(0, len(self.rest) - 3)
-        while end := _END.search(buffer, max(start, search_from)):
-            events.append(buffer[start : end.end()])
-            start = end.end()
-        self.rest = buffer[start:]
-        if len(self.rest) > EVENT_LIMIT:
-            events.append(self.rest)
-            self.rest = b""
+        while True:
+            found = _END.search(buffer, search_from)
+            search_from = end = found.end() if found else len(buffer)
+            while end - start > EVENT_LIMIT + _BEFORE_END:
+                events.append(bytes(buffer[start : start + EVENT_LIMIT]))
+                start += EVENT_LIMIT
+            if not found:
+                break
+            events.append(bytes(buffer[start:end]))
+            start = end
+        if self._rest:
+            del self._rest[:start]
+        else:
+            self._rest += data[start:]
         return events
+
+    def take_rest(self) -> bytes:
+        """What has not ended yet; it is then no longer kept."""
+        rest = bytes(self._rest)
+        self._rest.clear()
+        return rest
 
 
 def payload(event: bytes) -> bytes:
     """The event's data: its `data` lines, joined by LF."""
     if event.startswith(b"data: ") and event.count(b"\n") <= 2:
         return event[6:].strip()
-    lines = []
-    for line in event.splitlines():
-        if line.startswith(b"data:"):
-            lines.append(line[5:].removeprefix(b" "))
-    return b"\n".join(lines)
+    return b"\n".join(line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:"))
+
+
+def with_payload(event: bytes, data: bytes, changed: bytes) -> bytes:
+    """The event with `changed` for its `data`; its other lines and its line ends stay."""
+    if data in event:
+        return event.replace(data, changed, 1)
+    lines = event.splitlines(keepends=True)
+    first = next(at for at, line in enumerate(lines) if line.startswith(b"data:"))
+    end = b"\r\n" if lines[first].endswith(b"\r\n") else b"\n"
+    kept = [line for line in lines[first:] if not line.startswith(b"data:")]
+    return b"".join([*lines[:first], *(b"data: " + line + end for line in changed.split(b"\n")), *kept])

@@ -17,8 +17,8 @@ UsageSource = Literal[
     "none",  # nothing was consumed, or nothing is known to have been
 ]
 
-TOKEN_LIMIT = 2**53 - 1
-"""A count above this is not a count: it would not survive JSON, and no call comes near it."""
+TOKEN_LIMIT = 10**9
+"""A count above this is not a count: no context window comes near it, and its cost still fits a ledger column."""
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,6 +56,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
         """Fresh and cached input: what long-context thresholds are measured on."""
         return self.input_tokens + self.cache_read + self.cache_write_tokens
 
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__))
+
     def counts(self) -> dict[str, int]:
         """The buckets that are not zero, by name."""
         return {name: count for name in self.__struct_fields__ if (count := getattr(self, name))}
@@ -78,6 +81,11 @@ class Metered(msgspec.Struct, frozen=True):
 
 def count(value: object) -> int:
     """A token count out of a provider's JSON; anything that is no sane count reads as 0."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        return 0
-    return value if 0 <= value <= TOKEN_LIMIT else 0
+    return counted(value) or 0
+
+
+def counted(value: object) -> int | None:
+    """A token count out of a provider's JSON, or None for what is none. 12.0 is the JSON number 12."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= TOKEN_LIMIT:
+        return None
+    return int(value) if value == int(value) else None
