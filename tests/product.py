@@ -44,12 +44,22 @@ class Product:
     def run(self, *words: str, stdin: str = "", code: int = 0) -> str:
         """What a `vis` command prints; it must end with this code."""
         done = self.try_run(*words, stdin=stdin)
-        assert done.returncode == code, f"vis {' '.join(words)} ended with {done.returncode}: {done.stderr}{done.stdout}"
+        assert done.returncode == code, (
+            f"vis {' '.join(words)} ended with {done.returncode}: {done.stderr}{done.stdout}"
+        )
         return done.stdout
 
     def try_run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = [*VIS, *words, "--data-dir", str(self.data_dir)]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, env=self.environment, timeout=PATIENCE, check=False)
+        return subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            timeout=PATIENCE,
+            check=False,
+        )
 
     def issue(self, *words: str, agent: str = "alice@arctrade", project: str = "HPC") -> str:
         """A fresh virtual key, for an agent and a project that are there, once the gateway knows it."""
@@ -59,7 +69,9 @@ class Product:
 
     def status(self, key: str) -> int:
         """What the gateway answers to this key on a route that costs nothing."""
-        request = urllib.request.Request(f"{self.gateway}/v1/models", headers={"authorization": f"Bearer {key}"})
+        request = urllib.request.Request(
+            f"{self.gateway}/v1/models", headers={"authorization": f"Bearer {key}"}
+        )
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status
@@ -81,7 +93,8 @@ class Product:
     def rows_of(self, client_request_id: str) -> list[dict[str, Any]]:
         """The rows of a call, by the id that its client gave it."""
         return self.query(
-            "select * from vis.request_logs where tags->>'client_request_id' = %s order by created_at", client_request_id
+            "select * from vis.request_logs where tags->>'client_request_id' = %s order by created_at",
+            client_request_id,
         )
 
     def pid(self, name: str) -> int:
@@ -148,7 +161,19 @@ def running_in(data_dir: Path, *options: str, **settings: str) -> Iterator[Produ
 def set_up(product: Product) -> None:
     """The control tables of the first story."""
     product.run("customer", "add", "houston-power", "--name", "Houston Power")
-    product.run("project", "add", "HPC", "--name", "Houston Power Contract", "--customer", "houston-power", "--gl-code", "6100")
+    product.run(
+        "project",
+        "add",
+        "HPC",
+        "--name",
+        "Houston Power Contract",
+        "--customer",
+        "houston-power",
+        "--gl-code",
+        "6100",
+    )
     product.run("team", "add", "desk", "--cost-center", "CC-410")
     product.run("person", "add", "00u-alice", "--name", "Alice K.")
-    product.run("agent", "add", "alice@arctrade", "--owner", "Alice K.", "--team", "desk", "--person", "00u-alice")
+    product.run(
+        "agent", "add", "alice@arctrade", "--owner", "Alice K.", "--team", "desk", "--person", "00u-alice"
+    )

@@ -44,9 +44,13 @@ class Load:
 
     async def _call(self, session: aiohttp.ClientSession, call_id: str, *, streamed: bool) -> bool:
         headers = {"x-api-key": self.key, "anthropic-version": "2023-06-01", "x-client-request-id": call_id}
-        headers["x-sandbox-plan"] = '{"first_delay_ms":3,"chunk_delay_ms":2,"chunks":6}' if streamed else '{"first_delay_ms":5}'
+        headers["x-sandbox-plan"] = (
+            '{"first_delay_ms":3,"chunk_delay_ms":2,"chunks":6}' if streamed else '{"first_delay_ms":5}'
+        )
         body = {
-            "model": "claude-sonnet-4-6", "max_tokens": 64, "stream": streamed,
+            "model": "claude-sonnet-4-6",
+            "max_tokens": 64,
+            "stream": streamed,
             "messages": [{"role": "user", "content": "one two three"}],
         }
         async with session.post(f"{self.product.gateway}/v1/messages", json=body, headers=headers) as answer:
@@ -70,10 +74,15 @@ async def play(product: Product, key: str, chance: random.Random) -> Load:
     load = Load(product, key)
     timeout = aiohttp.ClientTimeout(total=20)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
-        callers = [asyncio.ensure_future(load.caller(session, random.Random(chance.random()))) for _ in range(CALLERS)]
+        callers = [
+            asyncio.ensure_future(load.caller(session, random.Random(chance.random())))
+            for _ in range(CALLERS)
+        ]
         for _ in range(ROUNDS):
             await load.more(chance.randint(20, 150))
-            for name in chance.choice([["gateway"], ["postgres"], ["gateway", "postgres"], ["postgres", "gateway"]]):
+            for name in chance.choice(
+                [["gateway"], ["postgres"], ["gateway", "postgres"], ["postgres", "gateway"]]
+            ):
                 kill(product, name)
         await load.more(200)
         load.stop = True
@@ -100,7 +109,9 @@ def after() -> tuple[Product, Load]:
         set_up(product)
         key = product.issue()
         load = asyncio.run(play(product, key, random.Random(SEED)))
-        print(f"\n{ROUNDS} kills: {load.sent} calls sent, {len(load.seen)} reached the provider, {len(load.answered)} answered whole")
+        print(
+            f"\n{ROUNDS} kills: {load.sent} calls sent, {len(load.seen)} reached the provider, {len(load.answered)} answered whole"
+        )
         yield product, load
 
 

@@ -40,10 +40,20 @@ def stopped(pid: int):
         os.kill(pid, signal.SIGCONT)
 
 
-async def post(product: Product, key: str, call_id: str, *, stream: bool = False, **plan: object) -> tuple[int, str]:
-    body = {"model": "claude-sonnet-4-6", "max_tokens": 64, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}
+async def post(
+    product: Product, key: str, call_id: str, *, stream: bool = False, **plan: object
+) -> tuple[int, str]:
+    body = {
+        "model": "claude-sonnet-4-6",
+        "max_tokens": 64,
+        "stream": stream,
+        "messages": [{"role": "user", "content": "hi"}],
+    }
     headers = HEADERS | {"x-api-key": key, "x-client-request-id": call_id, "x-sandbox-plan": json.dumps(plan)}
-    async with aiohttp.ClientSession() as session, session.post(f"{product.gateway}/v1/messages", json=body, headers=headers) as answer:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{product.gateway}/v1/messages", json=body, headers=headers) as answer,
+    ):
         return answer.status, (await answer.read()).decode()
 
 
@@ -83,13 +93,19 @@ async def test_without_its_ledger_a_new_call_is_refused_before_any_provider_is_c
             assert call_id not in (await seen.json())["ids"]
     assert status == 503
     assert json.loads(text)["error"]["code"] == "ledger_unavailable"
-    await until(lambda: product.query("select 1 where not exists (select from vis.budget_holds where draft is not null)"))
+    await until(
+        lambda: product.query(
+            "select 1 where not exists (select from vis.budget_holds where draft is not null)"
+        )
+    )
     await until(lambda: product.rows_of(call_id))
     (row,) = product.rows_of(call_id)
     assert (row["decision"], row["reason"], row["cost_nusd"]) == ("refused", "ledger_unavailable", 0)
 
 
-async def test_a_stream_in_flight_ends_with_an_error_when_its_row_cannot_be_written_and_the_row_comes_later(product, key):
+async def test_a_stream_in_flight_ends_with_an_error_when_its_row_cannot_be_written_and_the_row_comes_later(
+    product, key
+):
     call_id = str(uuid4())
     call = asyncio.ensure_future(post(product, key, call_id, stream=True, chunks=4, chunk_delay_ms=200))
     await until(lambda: product.query("select 1 from vis.budget_holds where draft like %s", f"%{call_id}%"))
@@ -101,4 +117,7 @@ async def test_a_stream_in_flight_ends_with_an_error_when_its_row_cannot_be_writ
     await until(lambda: product.rows_of(call_id))
     rows = product.rows_of(call_id)
     assert [row["usage_source"] for row in rows][-1] == "provider_final"
-    assert sum(row["cost_nusd"] for row in rows) == rows[-1]["input_tokens"] * 3_000 + rows[-1]["output_tokens"] * 15_000
+    assert (
+        sum(row["cost_nusd"] for row in rows)
+        == rows[-1]["input_tokens"] * 3_000 + rows[-1]["output_tokens"] * 15_000
+    )

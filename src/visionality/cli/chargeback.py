@@ -1,7 +1,9 @@
 """`vis chargeback`: the CSV that finance sends."""
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,15 +19,31 @@ def _selectors(command: click.decorators.FC) -> click.decorators.FC:
     return command
 
 
+def _bar() -> AbstractContextManager[Any]:
+    return click.progressbar(length=1000, label="writing", file=click.get_text_stream("stderr"))
+
+
 @click.command(epilog="Example: vis chargeback --project HPC --month 2026-11 -o hpc-november.csv")
 @period_options
 @_selectors
 @click.option("--include-sandbox", is_flag=True, help="Count rows of the simulated provider too.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The CSV file to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The CSV file to write.",
+)
 @installation
 @as_json
 def chargeback_command(
-    here: Installation, period: Period, output: Path, *, include_sandbox: bool, in_json: bool, **selectors: str | None
+    here: Installation,
+    period: Period,
+    output: Path,
+    *,
+    include_sandbox: bool,
+    in_json: bool,
+    **selectors: str | None,
 ) -> None:
     """Write the chargeback CSV of a month, a quarter or a range.
 
@@ -34,22 +52,34 @@ def chargeback_command(
     start, end = period
     wanted = {name: value for name, value in selectors.items() if value}
     unfinished = output.with_name(output.name + ".part")
-    with here.reading(snapshot=True) as (connection, org_id):
-        with unfinished.open("wb") as file, click.progressbar(length=1000, label="writing", file=click.get_text_stream("stderr")) as bar:
-            shown = 0
+    with (
+        here.reading(snapshot=True) as (connection, org_id),
+        unfinished.open("wb") as file,
+        _bar() as bar,
+    ):
+        shown = 0
 
-            def progress(written: int, in_all: int) -> None:
-                nonlocal shown
-                now = written * 1000 // in_all if in_all else 1000
-                bar.update(now - shown)
-                shown = now
+        def progress(written: int, in_all: int) -> None:
+            nonlocal shown
+            now = written * 1000 // in_all if in_all else 1000
+            bar.update(now - shown)
+            shown = now
 
-            totals = write(connection, org_id, start, end, wanted, file, progress, include_sandbox=include_sandbox)
-            file.flush()
-            os.fsync(file.fileno())
+        totals = write(
+            connection, org_id, start, end, wanted, file, progress, include_sandbox=include_sandbox
+        )
+        file.flush()
+        os.fsync(file.fileno())
     unfinished.replace(output)
     for total in totals:
-        record = {"currency": total.currency, "lines": total.lines, "cost_usd": usd(total.cost_nusd), "file": str(output)}
-        show(record) if in_json else click.echo(f"{output}: {total.lines} lines, total {usd(total.cost_nusd)} {total.currency}")
+        record = {
+            "currency": total.currency,
+            "lines": total.lines,
+            "cost_usd": usd(total.cost_nusd),
+            "file": str(output),
+        }
+        show(record) if in_json else click.echo(
+            f"{output}: {total.lines} lines, total {usd(total.cost_nusd)} {total.currency}"
+        )
     if not totals and not in_json:
         click.echo(f"{output}: no lines in this period")

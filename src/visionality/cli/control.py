@@ -1,11 +1,9 @@
 """`vis project|customer|team|person|agent add` and `list`: the tables that rows take their names from."""
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
-from visionality.cli.installation import Installation, as_json, installation, show
+from visionality.cli.installation import Installation, installation
+from visionality.cli.listing import add_list
 
 
 def _group(name: str, help_text: str) -> click.Group:
@@ -19,7 +17,9 @@ person_command = _group("person", "People, as the company's sign-on knows them."
 agent_command = _group("agent", "Agent identities: who owns what spends.")
 
 
-@project_command.command("add", epilog="Example: vis project add HPC --name 'Houston Power Contract' --customer acme")
+@project_command.command(
+    "add", epilog="Example: vis project add HPC --name 'Houston Power Contract' --customer acme"
+)
 @click.argument("key")
 @click.option("--name", default="", help="For people; the key when left out.")
 @click.option("--customer", help="The end customer who is billed, by its key.")
@@ -74,7 +74,9 @@ def _person_add(here: Installation, sso_sub: str, name: str) -> None:
     click.echo(f"person {sso_sub} added")
 
 
-@agent_command.command("add", epilog="Example: vis agent add alice@arctrade --owner 'Alice K.' --team desk-tools")
+@agent_command.command(
+    "add", epilog="Example: vis agent add alice@arctrade --owner 'Alice K.' --team desk-tools"
+)
 @click.argument("sub")
 @click.option("--owner", required=True, help="Whose it is, for people.")
 @click.option("--team", help="By its key.")
@@ -89,21 +91,11 @@ def _agent_add(here: Installation, sub: str, owner: str, team: str | None, perso
     click.echo(f"agent {sub} added")
 
 
-def _lister(group: click.Group, kind: str, columns: Callable[[Any], dict[str, str]]) -> None:
-    @group.command("list", epilog=f"Example: vis {kind} list --json", help=f"List every {kind}.")
-    @installation
-    @as_json
-    def _list(here: Installation, *, in_json: bool) -> None:
-        with here.control() as act:
-            from visionality.web.policy import lists
-
-            records = [columns(one) for one in lists.everything(act, kind)]
-        for record in records:
-            show(record) if in_json else click.echo("  ".join(f"{value:<20}" for value in record.values()).rstrip())
-
-
-_lister(project_command, "project", lambda p: {"key": p.key, "name": p.name, "customer": str(p.customer or ""), "gl_code": p.gl_code})
-_lister(customer_command, "customer", lambda c: {"key": c.key, "name": c.name})
-_lister(team_command, "team", lambda t: {"key": t.key, "name": t.name, "cost_center": t.cost_center})
-_lister(person_command, "person", lambda p: {"sso_sub": p.sso_sub, "name": p.name})
-_lister(agent_command, "agent", lambda a: {"sub": a.sub, "owner": a.owner, "team": str(a.team or ""), "person": str(a.person or "")})
+for _group_of, _kind in (
+    (project_command, "project"),
+    (customer_command, "customer"),
+    (team_command, "team"),
+    (person_command, "person"),
+    (agent_command, "agent"),
+):
+    add_list(_group_of, _kind)

@@ -24,7 +24,9 @@ def check_command(here: Installation, *, in_json: bool) -> None:
     else:
         for finding in found:
             click.echo(finding)
-        click.echo(f"{len(found)} findings" if found else "append-only: no role of the product can change the ledger")
+        click.echo(
+            f"{len(found)} findings" if found else "append-only: no role of the product can change the ledger"
+        )
     sys.exit(1 if found else 0)
 
 

@@ -28,12 +28,16 @@ def try_command(here: Installation, prompt: str, model: str) -> None:
     """
     gateway = here.addresses()["gateway"]
     handle = _hour_key(here)
-    click.echo(f"$ curl {gateway}/v1/messages -H 'x-api-key: {handle[:12]}…' -d '{{\"model\":\"{model}\",\"stream\":true,…}}'\n")
+    click.echo(
+        f'$ curl {gateway}/v1/messages -H \'x-api-key: {handle[:12]}…\' -d \'{{"model":"{model}","stream":true,…}}\'\n'
+    )
     request_id = _stream(gateway, handle, model, prompt)
     click.echo("\n\nThe row that it became:\n")
     for name, value in _row(here, request_id).items():
         click.echo(f"  {name:<18} {value}")
-    click.echo(f"\nA client of yours takes two variables:\n  ANTHROPIC_BASE_URL={gateway}  ANTHROPIC_API_KEY=<vis key issue>")
+    click.echo(
+        f"\nA client of yours takes two variables:\n  ANTHROPIC_BASE_URL={gateway}  ANTHROPIC_API_KEY=<vis key issue>"
+    )
 
 
 def _hour_key(here: Installation) -> str:
@@ -55,7 +59,12 @@ def _hour_key(here: Installation) -> str:
 
 
 def _stream(gateway: str, handle: str, model: str, prompt: str) -> UUID:
-    body = {"model": model, "max_tokens": 200, "stream": True, "messages": [{"role": "user", "content": prompt}]}
+    body = {
+        "model": model,
+        "max_tokens": 200,
+        "stream": True,
+        "messages": [{"role": "user", "content": prompt}],
+    }
     headers = {"x-api-key": handle, "anthropic-version": "2023-06-01", "content-type": "application/json"}
     request = urllib.request.Request(f"{gateway}/v1/messages", json.dumps(body).encode(), headers)  # noqa: S310 -- our own loopback address
     give_up = time.monotonic() + 3
@@ -85,7 +94,20 @@ def _row(here: Installation, request_id: UUID) -> dict[str, object]:
     with here.reading() as (connection, org_id):
         row = reader.shown(reader.one(connection, org_id, request_id)[0])
     names = (
-        "id", "created_at", "project_id", "agent_sub", "agent_owner", "provider", "model_used", "input_tokens",
-        "output_tokens", "usage_source", "cost_usd", "rates", "decision", "latency_ms", "leaf_hash",
+        "id",
+        "created_at",
+        "project_id",
+        "agent_sub",
+        "agent_owner",
+        "provider",
+        "model_used",
+        "input_tokens",
+        "output_tokens",
+        "usage_source",
+        "cost_usd",
+        "rates",
+        "decision",
+        "latency_ms",
+        "leaf_hash",
     )
     return {name: row[name] for name in names}

@@ -45,7 +45,9 @@ class Installation:
     def org_id(self) -> UUID:
         """The organisation that the command is for."""
         with psycopg.connect(self.access.dsn("vis_web")) as connection:
-            found = connection.execute("select org_id from vis.orgs_v1 where slug = %s", [self.org_slug]).fetchone()
+            found = connection.execute(
+                "select org_id from vis.orgs_v1 where slug = %s", [self.org_slug]
+            ).fetchone()
         if found is None:
             raise NotRunning(f"there is no organisation {self.org_slug}")
         return UUID(str(found[0]))
@@ -105,9 +107,17 @@ def report(line: str) -> None:
 def installation(command: _Command) -> _Command:
     """Give a command the options that all have, and the Installation as its first argument."""
 
-    @click.option("--data-dir", type=click.Path(path_type=Path), help="Where this installation lives.  [VIS_DATA_DIR, ./.visionality]")
-    @click.option("--database-url", help="An outside PostgreSQL instead of the embedded one.  [VIS_DATABASE_URL]")
-    @click.option("--org", default=DEFAULT_ORGANISATION, show_default=True, help="The organisation, by its slug.")
+    @click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        help="Where this installation lives.  [VIS_DATA_DIR, ./.visionality]",
+    )
+    @click.option(
+        "--database-url", help="An outside PostgreSQL instead of the embedded one.  [VIS_DATABASE_URL]"
+    )
+    @click.option(
+        "--org", default=DEFAULT_ORGANISATION, show_default=True, help="The organisation, by its slug."
+    )
     @functools.wraps(command)
     def wrapped(data_dir: Path | None, database_url: str | None, org: str, **options: Any) -> Any:
         settings = from_environment(data_dir=data_dir, database_url=database_url)

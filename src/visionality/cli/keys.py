@@ -12,7 +12,7 @@ key_command = click.Group("key", help="Virtual keys: what clients hold instead o
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-class Lifetime(click.ParamType):
+class Lifetime(click.ParamType[timedelta]):
     """90d, 12h or 30m."""
 
     name = "duration"
@@ -25,7 +25,8 @@ class Lifetime(click.ParamType):
 
 
 @key_command.command(
-    "issue", epilog="Example: vis key issue --agent alice@arctrade --project HPC --task HPC-1234 --expires 90d"
+    "issue",
+    epilog="Example: vis key issue --agent alice@arctrade --project HPC --task HPC-1234 --expires 90d",
 )
 @click.option("--agent", required=True, help="Who spends, by the agent's subject.")
 @click.option("--project", default="", help="What it is charged to, by its key.")
@@ -48,7 +49,9 @@ def _issue(here: Installation, *, in_json: bool, lifetime: timedelta, **bindings
         show({"id": key.id, "handle": handle, "expires_at": key.expires_at})
     else:
         click.echo(handle)
-        click.echo(f"key {key.id}, expires {key.expires_at:%Y-%m-%d %H:%M} UTC; it is not shown again", err=True)
+        click.echo(
+            f"key {key.id}, expires {key.expires_at:%Y-%m-%d %H:%M} UTC; it is not shown again", err=True
+        )
 
 
 @key_command.command("list", epilog="Example: vis key list")
@@ -69,7 +72,7 @@ def _list(here: Installation, *, in_json: bool) -> None:
                 "task": key.task_id,
                 "expires_at": key.expires_at,
             }
-            for key in acts.live(act)
+            for key in acts.everything(act)
         ]
     for record in records:
         if in_json:

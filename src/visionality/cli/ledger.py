@@ -38,12 +38,21 @@ def _line(row: dict[str, Any]) -> str:
 
 @ledger_command.command("tail", epilog="Example: vis ledger tail --follow --project HPC")
 @click.option("--follow", "-f", is_flag=True, help="Go on and print rows as they come, within a second.")
-@click.option("--lines", "-n", type=click.IntRange(0, 1000), default=20, show_default=True, help="How many rows to begin with.")
+@click.option(
+    "--lines",
+    "-n",
+    type=click.IntRange(0, 1000),
+    default=20,
+    show_default=True,
+    help="How many rows to begin with.",
+)
 @click.option("--project", help="Only this project.")
 @click.option("--agent", help="Only this agent.")
 @installation
 @as_json
-def _tail(here: Installation, *, follow: bool, lines: int, project: str | None, agent: str | None, in_json: bool) -> None:
+def _tail(
+    here: Installation, *, follow: bool, lines: int, project: str | None, agent: str | None, in_json: bool
+) -> None:
     """Print the newest rows, oldest of them first."""
     from visionality.ledger import reader
 
@@ -86,12 +95,20 @@ def _show(here: Installation, row_id: UUID, *, in_json: bool) -> None:
                 click.echo(f"{name:<22} {value}")
         if row["rates"] and row["usage"]:
             again = recomputed_nusd(row["usage"], row["rates"])
-            click.echo(f"{'recomputed':<22} {again} nano-USD from the row's own usage and rates; stored {row['cost_nusd']}")
+            click.echo(
+                f"{'recomputed':<22} {again} nano-USD from the row's own usage and rates; stored {row['cost_nusd']}"
+            )
 
 
 @ledger_command.command("export", epilog="Example: vis ledger export --month 2026-11 -o november.csv")
 @period_options
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The CSV file to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The CSV file to write.",
+)
 @installation
 def _export(here: Installation, period: Period, output: Path) -> None:
     """Write every column of every row of a period as CSV, for a machine to read."""
@@ -101,5 +118,3 @@ def _export(here: Installation, period: Period, output: Path) -> None:
     with here.reading(snapshot=True) as (connection, org_id), output.open("wb") as file:
         lines = write_all(connection, org_id, start, end, file)
     click.echo(f"{lines} rows written to {output}")
-
-

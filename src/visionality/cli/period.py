@@ -22,10 +22,14 @@ def period_options(command: _Command) -> _Command:
     @click.option("--from", "first", type=_DAY, help="First day, UTC.")
     @click.option("--to", "last", type=_DAY, help="Last day, included, UTC.")
     @functools.wraps(command)
-    def wrapped(*args: Any, month: str | None, quarter: str | None, first: Any, last: Any, **options: Any) -> Any:
+    def wrapped(
+        *args: Any, month: str | None, quarter: str | None, first: Any, last: Any, **options: Any
+    ) -> Any:
         ways = [month, quarter, first or last]
         if sum(way is not None for way in ways) != 1:
-            raise click.UsageError("say the period once: --month 2026-11, --quarter 2026-Q4, or --from and --to")
+            raise click.UsageError(
+                "say the period once: --month 2026-11, --quarter 2026-Q4, or --from and --to"
+            )
         return command(*args, period=_period(month, quarter, first, last), **options)
 
     return wrapped  # type: ignore[return-value]

@@ -5,7 +5,8 @@ import sys
 
 import click
 
-from visionality.cli.installation import Installation, as_json, installation, show
+from visionality.cli.installation import Installation, installation
+from visionality.cli.listing import add_list
 
 provider_command = click.Group("provider", help="Providers: where calls go, and the keys that pay for them.")
 
@@ -13,11 +14,16 @@ _NAMES = click.Choice(["openai", "anthropic"])
 
 
 @provider_command.command(
-    "add", epilog="Example: vis provider add anthropic --key-env ANTHROPIC_API_KEY", short_help="Set a provider's key."
+    "add",
+    epilog="Example: vis provider add anthropic --key-env ANTHROPIC_API_KEY",
+    short_help="Set a provider's key.",
 )
 @click.argument("name", type=_NAMES)
 @click.option("--base-url", help="Another address that speaks the same dialect, OpenAI's with its /v1.")
-@click.option("--key-env", help="The environment variable that holds the key; without it the key is read from standard input.")
+@click.option(
+    "--key-env",
+    help="The environment variable that holds the key; without it the key is read from standard input.",
+)
 @click.option(
     "--on-abort",
     type=click.Choice(["drain", "cancel"]),
@@ -38,20 +44,6 @@ def _add(here: Installation, name: str, base_url: str | None, key_env: str | Non
 
         acts.add_provider(act, keys, name, address, on_abort, secret)
     click.echo(f"calls of {name} now go to {address}")
-
-
-@provider_command.command("list", epilog="Example: vis provider list")
-@installation
-@as_json
-def _list(here: Installation, *, in_json: bool) -> None:
-    """List providers with a key. Keys are never shown."""
-    with here.control() as act:
-        from visionality.web.policy import lists
-
-        for one in lists.everything(act, "provider"):
-            state = "retired" if one.retired_at else "live"  # type: ignore[attr-defined]
-            record = {"provider": one.provider, "base_url": one.base_url, "on_abort": one.on_abort, "state": state}  # type: ignore[attr-defined]
-            show(record) if in_json else click.echo("  ".join(f"{value:<12}" for value in record.values()).rstrip())
 
 
 @provider_command.command("remove", epilog="Example: vis provider remove anthropic")
@@ -85,3 +77,6 @@ def _secret(name: str, key_env: str | None) -> bytes:
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise click.UsageError("no key came: expected one line of printable characters without spaces")
     return text.encode()
+
+
+add_list(provider_command, "provider")

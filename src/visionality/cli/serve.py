@@ -79,13 +79,19 @@ def _fit_to_serve(here: Installation) -> None:
     with psycopg.connect(here.access.dsn("vis_reader")) as connection:
         missing = missing_migrations(connection)
     if missing:
-        raise CannotStart(f"the database lacks {len(missing)} migrations ({missing[0]}, …): run `vis migrate` first")
+        raise CannotStart(
+            f"the database lacks {len(missing)} migrations ({missing[0]}, …): run `vis migrate` first"
+        )
 
 
 @click.command(epilog="Example: vis gateway --data-dir ./data --gateway-port 8700")
 @installation
-@click.option("--gateway-port", type=int, help="Port on 127.0.0.1, 0 for a free one.  [VIS_GATEWAY_PORT, 8700]")
-@click.option("--sandbox-url", help="Send calls without a provider key to this simulated provider.  [VIS_SANDBOX_URL]")
+@click.option(
+    "--gateway-port", type=int, help="Port on 127.0.0.1, 0 for a free one.  [VIS_GATEWAY_PORT, 8700]"
+)
+@click.option(
+    "--sandbox-url", help="Send calls without a provider key to this simulated provider.  [VIS_SANDBOX_URL]"
+)
 def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: str | None) -> None:
     """Run the gateway alone."""
     import uvicorn  # noqa: F401 -- loaded while the database starts
@@ -111,7 +117,6 @@ def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: s
 @click.option("--web-port", type=int, help="Port on 127.0.0.1, 0 for a free one.  [VIS_WEB_PORT, 8701]")
 def web_command(here: Installation, web_port: int | None) -> None:
     """Run the web plane alone."""
-    import django.core.handlers.asgi
     import uvicorn  # noqa: F401 -- both loaded while the database starts
 
     from visionality.vault.purposes import WEB_SESSIONS
@@ -133,7 +138,9 @@ def web_command(here: Installation, web_port: int | None) -> None:
 
 @click.command(epilog="Example: vis jobs --data-dir ./data")
 @installation
-@click.option("--jobs-port", type=int, help="Port on 127.0.0.1 for health and metrics.  [VIS_JOBS_PORT, 8702]")
+@click.option(
+    "--jobs-port", type=int, help="Port on 127.0.0.1 for health and metrics.  [VIS_JOBS_PORT, 8702]"
+)
 def jobs_command(here: Installation, jobs_port: int | None) -> None:
     """Run the jobs alone."""
     from visionality.jobs.app import JobsApp
@@ -146,7 +153,9 @@ def jobs_command(here: Installation, jobs_port: int | None) -> None:
 
 
 @click.command(epilog="Example: vis sandbox --port 8703")
-@click.option("--port", type=int, default=8703, show_default=True, help="Port on 127.0.0.1, 0 for a free one.")
+@click.option(
+    "--port", type=int, default=8703, show_default=True, help="Port on 127.0.0.1, 0 for a free one."
+)
 def sandbox_command(port: int) -> None:
     """Run the simulated provider alone. Nothing in it is a real model."""
     from visionality.sandbox.app import application

@@ -82,7 +82,9 @@ class Child:
     def watch(self, now: float) -> None:
         """Restart it when it has died, at once the first time, later with growing pauses."""
         if self.process is not None and self.process.poll() is not None:
-            report(f"{self.name} ended with code {self.process.returncode}; starting it again (log: {self.log})")
+            report(
+                f"{self.name} ended with code {self.process.returncode}; starting it again (log: {self.log})"
+            )
             self.delay = 0.0 if now - self.started > STABLE else min(max(0.5, self.delay * 2), LONGEST_DELAY)
             self.process, self.due = None, now + self.delay
         if self.due is not None and now >= self.due:
@@ -202,7 +204,9 @@ class Supervisor:
             environment["VIS_SANDBOX_URL"] = f"http://{HOST}:{sockets['sandbox'].getsockname()[1]}"
         logs = settings.data_dir / "logs"
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.children = [Child(name, sock, environment, logs / f"{name}.log") for name, sock in sockets.items()]
+        self.children = [
+            Child(name, sock, environment, logs / f"{name}.log") for name, sock in sockets.items()
+        ]
         waits, go = os.pipe()
         for child in self.children:
             child.start(go=waits)
@@ -220,7 +224,9 @@ class Supervisor:
                     raise CannotStart(f"{child.name} did not start:\n{_tail(child.log)}")
             if time.monotonic() > until:
                 names = ", ".join(child.name for child in waiting)
-                raise CannotStart(f"not ready after {READY_WITHIN:g} s: {names}; see {self.here.settings.data_dir / 'logs'}")
+                raise CannotStart(
+                    f"not ready after {READY_WITHIN:g} s: {names}; see {self.here.settings.data_dir / 'logs'}"
+                )
             waiting = [child for child in waiting if not child.is_ready()]
 
     def _watch(self) -> None:
@@ -251,7 +257,7 @@ class Supervisor:
             child.stop()
             child.wait()
 
-    def _asked_to_stop(self, number: int, _frame: object) -> None:
+    def _asked_to_stop(self, _number: int, _frame: object) -> None:
         self.stopping = True
 
 
@@ -292,7 +298,9 @@ def _announce(supervisor: Supervisor, *, in_json: bool) -> None:
     if in_json:
         click.echo(json.dumps(summary | {"login": link}))
         return
-    click.echo(f"Visionality is up.  gateway {summary['gateway']}   web {summary['web']}   data {summary['data_dir']}")
+    click.echo(
+        f"Visionality is up.  gateway {summary['gateway']}   web {summary['web']}   data {summary['data_dir']}"
+    )
     if supervisor.use_sandbox:
         click.echo(
             "Calls of a provider without a key go to the SANDBOX, a simulated provider: no real model answers.\n"
@@ -314,19 +322,32 @@ def _vis() -> str:
 
 @click.command(epilog="Example: vis up --data-dir ./data --gateway-port 0 --web-port 0 --json")
 @installation
-@click.option("--gateway-port", type=int, help="Port of the gateway, 0 for a free one.  [VIS_GATEWAY_PORT, 8700]")
+@click.option(
+    "--gateway-port", type=int, help="Port of the gateway, 0 for a free one.  [VIS_GATEWAY_PORT, 8700]"
+)
 @click.option("--web-port", type=int, help="Port of the pages, 0 for a free one.  [VIS_WEB_PORT, 8701]")
-@click.option("--jobs-port", type=int, help="Port for health and metrics, 0 for a free one.  [VIS_JOBS_PORT, 8702]")
-@click.option("--no-sandbox", is_flag=True, help="Refuse calls of providers without a key instead of simulating them.")
-@click.option("--json", "in_json", is_flag=True, help="When ready, print one JSON line: addresses, process ids, data dir.")
+@click.option(
+    "--jobs-port", type=int, help="Port for health and metrics, 0 for a free one.  [VIS_JOBS_PORT, 8702]"
+)
+@click.option(
+    "--no-sandbox", is_flag=True, help="Refuse calls of providers without a key instead of simulating them."
+)
+@click.option(
+    "--json",
+    "in_json",
+    is_flag=True,
+    help="When ready, print one JSON line: addresses, process ids, data dir.",
+)
 def up_command(here: Installation, *, in_json: bool, no_sandbox: bool, **ports: int | None) -> None:
     """Start everything and keep it running: PostgreSQL, gateway, web and jobs.
 
     The first start makes the database; it takes a few seconds. Everything lives in the data directory.
     """
     settings = here.settings
-    chosen = {
-        name: getattr(settings, f"{name}_port") if ports[f"{name}_port"] is None else ports[f"{name}_port"]
-        for name in ("gateway", "web", "jobs")
+    given = {
+        "gateway": (ports["gateway_port"], settings.gateway_port),
+        "web": (ports["web_port"], settings.web_port),
+        "jobs": (ports["jobs_port"], settings.jobs_port),
     }
+    chosen = {name: setting if option is None else option for name, (option, setting) in given.items()}
     Supervisor(here, not no_sandbox, chosen).run(lambda supervisor: _announce(supervisor, in_json=in_json))

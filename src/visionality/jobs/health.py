@@ -14,12 +14,19 @@ _PARTITIONS = statements("visionality.ledger.sql", "partitions.sql")
 def metrics(dsn: str, now: datetime, counters: Mapping[str, int]) -> str:
     """Gauges from the database and counters of this process. Raises what psycopg raises when it is away."""
     with psycopg.connect(dsn, connect_timeout=2) as connection:
-        open_holds, oldest, writers = connection.execute(_JOBS["gauges"], {"now": now}).fetchone() or (0, 0, 0)
+        open_holds, oldest, writers = connection.execute(_JOBS["gauges"], {"now": now}).fetchone() or (
+            0,
+            0,
+            0,
+        )
         horizon = (connection.execute(_PARTITIONS["horizon"], {"now": now}).fetchone() or (None,))[0]
     days = (horizon - now.date()).days if horizon else 0
     gauges = {
         "visionality_open_holds": ("Holds whose call has not settled.", open_holds),
-        "visionality_oldest_hold_overdue_seconds": ("How long the most overdue hold is past its expiry.", oldest),
+        "visionality_oldest_hold_overdue_seconds": (
+            "How long the most overdue hold is past its expiry.",
+            oldest,
+        ),
         "visionality_live_writers": ("Writers that are not fenced and have a fresh heartbeat.", writers),
         "visionality_partition_days": ("Days until a month has no partition; act below 31.", days),
     }

@@ -24,7 +24,14 @@ class Cursor(Protocol):
 
 
 def append_key_event(
-    cursor: Cursor, org_id: UUID, now: datetime, kind: str, key_id: UUID, subject: str, actor: str, detail: Mapping[str, str]
+    cursor: Cursor,
+    org_id: UUID,
+    now: datetime,
+    kind: str,
+    key_id: UUID,
+    subject: str,
+    actor: str,
+    detail: Mapping[str, str],
 ) -> None:
     """One step in the life of a key: issued, revoked."""
     columns = {"kind": kind, "key_id": key_id, "subject": subject, "actor": actor, "detail": dict(detail)}
@@ -39,7 +46,9 @@ def append_admin_event(
     _append(cursor, "admin_events", "admin_event", org_id, now, columns)
 
 
-def _append(cursor: Cursor, log: str, query: str, org_id: UUID, now: datetime, columns: dict[str, Any]) -> None:
+def _append(
+    cursor: Cursor, log: str, query: str, org_id: UUID, now: datetime, columns: dict[str, Any]
+) -> None:
     cursor.execute(_SQL["next_seq"], {"org_id": org_id, "log": log})
     numbered = cursor.fetchone()
     assert numbered is not None

@@ -23,5 +23,7 @@ def bootstrap(connection: psycopg.Connection, passwords: Mapping[str, str]) -> N
         connection.execute(queries["database"])
         for role in LOGIN_ROLES:
             connection.execute(
-                sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(passwords[role]))
+                sql.SQL("alter role {} password {}").format(
+                    sql.Identifier(role), sql.Literal(passwords[role])
+                )
             )

@@ -63,7 +63,8 @@ def newest(
     """The newest rows, newest first; `before` is the (created_at, id) of the last row of the page above."""
     at, row_id = before or (None, None)
     return connection.execute(
-        _SQL["newest"], {"org_id": org_id, "limit": limit, "before": at, "before_id": row_id, **_filter(wanted)}
+        _SQL["newest"],
+        {"org_id": org_id, "limit": limit, "before": at, "before_id": row_id, **_filter(wanted)},
     ).fetchall()
 
 
@@ -95,7 +96,9 @@ def one(connection: psycopg.Connection[Record], org_id: UUID, row_id: UUID) -> l
     return connection.execute(_SQL["one"], {"org_id": org_id, "id": row_id}).fetchall()
 
 
-def choices(connection: psycopg.Connection[Record], org_id: UUID, since: datetime) -> tuple[list[str], list[str]]:
+def choices(
+    connection: psycopg.Connection[Record], org_id: UUID, since: datetime
+) -> tuple[list[str], list[str]]:
     """The projects and agents that have rows since then, for a filter."""
     given = {"org_id": org_id, "since": since}
     projects = [row["project_id"] for row in connection.execute(_SQL["projects"], given)]

@@ -26,7 +26,7 @@ import msgspec
 import structlog
 
 from visionality.core.canonical import leaf_hash
-from visionality.core.row import COLUMNS, Row, values
+from visionality.core.row import Row, values
 from visionality.runtime.clock import Clock
 from visionality.runtime.ids import uuid7
 from visionality.runtime.settings import Settings
@@ -276,9 +276,20 @@ class LedgerWriter:
         return batch
 
     def _hold_record(self, hold: Hold) -> tuple[Any, ...]:
-        return (hold.org_id, hold.hold_id, hold.request_id, [], hold.amount_nusd, self.writer_no, hold.expires_at, hold.draft)
+        return (
+            hold.org_id,
+            hold.hold_id,
+            hold.request_id,
+            [],
+            hold.amount_nusd,
+            self.writer_no,
+            hold.expires_at,
+            hold.draft,
+        )
 
-    def _event(self, batch: _Batch, now: datetime, kind: str, hold: Hold, actual: int | None) -> dict[str, Any]:
+    def _event(
+        self, batch: _Batch, now: datetime, kind: str, hold: Hold, actual: int | None
+    ) -> dict[str, Any]:
         return {
             "org_id": hold.org_id,
             "created_at": now,
@@ -361,7 +372,13 @@ class LedgerWriter:
 
     def _bury(self, work: Work, error: Exception) -> None:
         log.error("row_refused_by_database", error=str(error), error_type=type(error).__name__)
-        letter = {"error": str(error), "at": self._clock(), "row": repr(work.row), "take": repr(work.take), "make": repr(work.make)}
+        letter = {
+            "error": str(error),
+            "at": self._clock(),
+            "row": repr(work.row),
+            "take": repr(work.take),
+            "make": repr(work.make),
+        }
         self._dead_letters.parent.mkdir(parents=True, exist_ok=True)
         with self._dead_letters.open("ab") as file:
             file.write(_json(letter) + b"\n")
@@ -380,7 +397,11 @@ class LedgerWriter:
             self._dsn,
             timeout=10,
             command_timeout=30,
-            server_settings={"application_name": f"vis-{self._process}", "jit": "off", "plan_cache_mode": "force_generic_plan"},
+            server_settings={
+                "application_name": f"vis-{self._process}",
+                "jit": "off",
+                "plan_cache_mode": "force_generic_plan",
+            },
         )
         if self.writer_no == 0:
             await self._register()
@@ -398,7 +419,9 @@ class LedgerWriter:
     async def _reconnect(self, cause: Exception) -> None:
         """Until the database is back. What waits stays in memory; new calls are refused meanwhile."""
         self.connected = False
-        log.error("ledger_away", error=str(cause), error_type=type(cause).__name__, waiting=len(self._waiting))
+        log.error(
+            "ledger_away", error=str(cause), error_type=type(cause).__name__, waiting=len(self._waiting)
+        )
         if self._connection is not None:
             self._connection.terminate()
         tries = 0
@@ -417,7 +440,10 @@ def _is_poison(error: asyncpg.PostgresError) -> bool:
     """Whether the database objects to the content. A missing partition is no fault of the row: it waits for one."""
     if isinstance(error, asyncpg.CheckViolationError) and error.constraint_name is None:
         return False
-    return isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError | asyncpg.ProgramLimitExceededError)
+    return isinstance(
+        error,
+        asyncpg.DataError | asyncpg.IntegrityConstraintViolationError | asyncpg.ProgramLimitExceededError,
+    )
 
 
 def _placeholder(row: Row) -> Row:
@@ -447,5 +473,3 @@ def _row_record(row: Row) -> tuple[Any, ...]:
         if columns[name] is not None:
             columns[name] = _json(columns[name]).decode()
     return (*columns.values(), leaf)
-
-

@@ -93,8 +93,8 @@ class Cluster:
         thread ends. After a failure no server runs. Raises only PostgresFault: ClusterFailed,
         VersionMismatch, and what binaries, place, initialise and remains raise.
         """
-        assert threading.current_thread() is threading.main_thread(), "the server would end with this thread"  # noqa: S101
-        assert self.poll() is not None, "the server runs already"  # noqa: S101
+        assert threading.current_thread() is threading.main_thread(), "the server would end with this thread"
+        assert self.poll() is not None, "the server runs already"
         try:
             return self._start()
         except OSError as error:

@@ -1,5 +1,5 @@
 """The one family of errors of this room, so that a command can catch them in one place."""
 
 
-class PostgresFault(Exception):  # noqa: N818 - errors are named for what happened
+class PostgresFault(Exception):
     """The embedded PostgreSQL cannot be used; the message says what came and what to do."""

@@ -30,7 +30,7 @@ class DataDirLock:
 
     def acquire(self) -> None:
         """Take the lock and write our pid into it. Raises DataDirInUse, DataDirUnusable."""
-        assert self._handle is None, "the lock is held already"  # noqa: S101
+        assert self._handle is None, "the lock is held already"
         path = open_data_dir(self._data_dir) / "supervisor.lock"
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -9,4 +9,10 @@ def uuid7() -> UUID:
     """A fresh id: 48 bits of Unix milliseconds, then 74 random bits."""
     milliseconds = time.time_ns() // 1_000_000
     noise = int.from_bytes(os.urandom(10), "big")
-    return UUID(int=(milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | (noise >> 68 & 0xFFF) << 64 | 0b10 << 62 | noise & (1 << 62) - 1)
+    return UUID(
+        int=(milliseconds & (1 << 48) - 1) << 80
+        | 0x7 << 76
+        | (noise >> 68 & 0xFFF) << 64
+        | 0b10 << 62
+        | noise & (1 << 62) - 1
+    )

@@ -6,7 +6,7 @@ in the database, not a setting. Every field below is described in docs/reference
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,8 @@ def from_environment(environ: Mapping[str, str] | None = None, **given: Any) -> 
     mistakes += _out_of_range(found)
     if mistakes:
         raise BadSettings("these settings cannot be used:\n  " + "\n  ".join(mistakes))
-    found["data_dir"] = Path(found.get("data_dir", Settings.data_dir)).expanduser().absolute()
-    return Settings(**found)
+    settings = Settings(**found)
+    return replace(settings, data_dir=settings.data_dir.expanduser().absolute())
 
 
 def _port(text: str) -> int:

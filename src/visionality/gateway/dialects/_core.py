@@ -7,11 +7,22 @@ the terminal event until the row is durable. What it learns does not depend on h
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import msgspec
+
 from visionality.core.call import Ask, Request
-from visionality.core.usage import Metered
+from visionality.core.usage import Metered, counted
 
 EMITTED_LIMIT = 1024 * 1024
 """Bytes of output kept for an estimate, should the stream break off; beyond, the estimate scales up."""
+TAIL_LIMIT = 64 * 1024
+"""Bytes held behind the terminal event. No client reads there, so what goes beyond is dropped."""
+RAW_LIMIT = 8192
+"""Bytes of the provider's own usage report that a row keeps, as its column allows."""
+
+NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError)
+"""What the decoder raises for bytes of a stranger."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 class StreamReader(Protocol):
@@ -54,3 +65,15 @@ class Dialect(Protocol):
 
     def stream_error(self, code: str, message: str, request_id: str) -> bytes:
         """The in-stream error event, for when the status has already gone out."""
+
+
+def raw_text(reported: Mapping[str, Any]) -> str | None:
+    """A provider's usage report as a row keeps it; None for an empty one."""
+    return _encode(reported)[:RAW_LIMIT].decode(errors="ignore") if reported else None
+
+
+def nonsense(reported: object, names: tuple[str, ...]) -> list[str]:
+    """The members of a report that are there and are no counts."""
+    if not isinstance(reported, dict):
+        return []
+    return [f"{name} is no count" for name in names if reported.get(name) is not None and counted(reported[name]) is None]

@@ -13,21 +13,21 @@ from typing import Any
 import msgspec
 
 from visionality.core.call import Ask, Request, asked_model, clean, token_limit
-from visionality.core.sse import Events, payload
+from visionality.core.sse import Events, payload, with_payload
 from visionality.core.tokens import estimated_tokens
-from visionality.core.usage import Metered, Usage, UsageSource, count
-from visionality.gateway.dialects._core import EMITTED_LIMIT
-from visionality.gateway.dialects.text import request_text
-
-RAW_LIMIT = 8192
+from visionality.core.usage import Metered, Usage, UsageSource, count, counted
+from visionality.gateway.dialects._core import EMITTED_LIMIT, NOT_JSON, TAIL_LIMIT, nonsense, raw_text
+from visionality.gateway.dialects.member import Members, member_of, members_of, with_member, without_member
+from visionality.gateway.dialects.text import request_text, text_of
 
 _decode = msgspec.json.Decoder().decode
-_raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 _DELTA = re.compile(rb'"(?:content|reasoning_content|reasoning|refusal|arguments)"\s*:\s*("(?:[^"\\]++|\\.)*+")')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"([a-z_]{1,40})"')
 _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])')
-_DETAILS = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens")
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_IN = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens")
+_OUT = ("reasoning_tokens", "audio_tokens", "rejected_prediction_tokens")
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -47,8 +47,8 @@ class ChatCompletions:
     credential_header = b"authorization"
 
     def ask(self, document: Mapping[str, Any]) -> Ask:
-        limit = token_limit(document.get("max_completion_tokens"), "max_completion_tokens")
-        limit = limit or token_limit(document.get("max_tokens"), "max_tokens")
+        limits = [token_limit(document.get(name), name) for name in ("max_completion_tokens", "max_tokens")]
+        limit = max((given for given in limits if given), default=None)
         choices = token_limit(document.get("n"), "n") or 1
         options = document.get("stream_options")
         stream = document.get("stream") is True
@@ -64,16 +64,17 @@ class ChatCompletions:
     def metered_body(self, body: bytes, document: Mapping[str, Any]) -> Metered | None:
         try:
             answer = _decode(body)
-        except (msgspec.DecodeError, RecursionError, ValueError):
+        except NOT_JSON:
             return None
         if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
             return None
+        choices = [choice for choice in answer["choices"] if isinstance(choice, dict)]
+        finish = clean(choices[0].get("finish_reason"), 60) if choices else None
         reported = answer.get("usage")
-        if not isinstance(reported, dict):
-            emitted = estimated_tokens(request_text([choice.get("message") for choice in answer["choices"] if isinstance(choice, dict)]))
-            return _estimated(document, emitted, answer.get("model"), "no usage in the answer")
-        finish = answer["choices"][0].get("finish_reason") if answer["choices"] and isinstance(answer["choices"][0], dict) else None
-        return _metered(reported, answer, "provider_final", clean(finish, 60))
+        if isinstance(reported, dict) and _is_report(reported):
+            return _metered(reported, answer, "provider_final", finish)
+        emitted = estimated_tokens(request_text([choice.get("message") for choice in choices]))
+        return _estimated(document, emitted, answer, reported, finish, "no usage in the answer")
 
     def error(self, status: int, code: str, message: str, request_id: str) -> bytes:  # noqa: ARG002 -- OpenAI's id is a header
         kind = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
@@ -95,6 +96,7 @@ class ChatCompletionsStream:
         self._emitted = bytearray()
         self._emitted_bytes = 0
         self._finish: str | None = None
+        self._error = False
         self.complete = False
 
     def feed(self, data: bytes) -> bytes:
@@ -102,22 +104,22 @@ class ChatCompletionsStream:
         return out[0] if len(out) == 1 else b"".join(out)
 
     def finish(self) -> bytes:
-        held, self._held = self._held + self._events.rest, b""
-        self._events.rest = b""
+        held, self._held = self._held + self._events.take_rest(), b""
         return held
 
     def metered(self, document: Mapping[str, Any]) -> Metered:
-        if self._usage:
-            return _metered(self._usage, self._chunk, "provider_final", self._finish)
-        emitted = sum(estimated_tokens(_text(match[1])) for match in _DELTA.finditer(self._emitted))
+        finish = self._finish or ("upstream_error" if self._error else None)
+        if _is_report(self._usage):
+            source: UsageSource = "provider_final" if self.complete or self._finish else "provider_partial"
+            return _metered(self._usage, self._chunk, source, finish)
+        emitted = sum(estimated_tokens(text_of(match[1])) for match in _DELTA.finditer(self._emitted))
         if self._emitted_bytes > EMITTED_LIMIT:
-            emitted = emitted * self._emitted_bytes // EMITTED_LIMIT
-        estimated = _estimated(document, emitted, self._chunk.get("model"), None)
-        return msgspec.structs.replace(estimated, tier=_tier(self._chunk), finish=self._finish)
+            emitted = emitted * self._emitted_bytes // len(self._emitted)
+        return _estimated(document, emitted, self._chunk, self._usage, finish, None)
 
     def _read(self, event: bytes) -> bytes:
         if self.complete:
-            self._held += event
+            self._held = (self._held + event)[:TAIL_LIMIT]
             return b""
         if b"[DONE]" in event and payload(event) == b"[DONE]":
             self.complete = True
@@ -127,6 +129,8 @@ class ChatCompletionsStream:
             self._note(event)
         if finish := _FINISH.search(event):
             self._finish = finish[1].decode()
+        if b'"error"' in event:
+            self._error |= _is_error(event)
         self._emitted_bytes += len(event)
         if len(self._emitted) < EMITTED_LIMIT:
             self._emitted += event
@@ -137,7 +141,7 @@ class ChatCompletionsStream:
     def _note(self, event: bytes) -> None:
         try:
             chunk = _decode(payload(event))
-        except (msgspec.DecodeError, RecursionError, ValueError):
+        except NOT_JSON:
             return
         if isinstance(chunk, dict):
             self._chunk |= {name: chunk[name] for name in ("model", "service_tier") if chunk.get(name)}
@@ -145,74 +149,74 @@ class ChatCompletionsStream:
     def _without_null(self, event: bytes) -> bytes | None:
         """The common chunk, which says that there is no usage yet; None when the event needs a closer look."""
         null = _NULL_USAGE.search(event)
-        if null is None or event.count(b'"usage"') != 1 or _depth_at(event, null.start()) != 1:
+        if null is None or event.count(b'"usage"') != 1 or not _is_one_line(event):
             return None
-        return event[: null.start()] + event[null.end() :] if self._hide else event
+        if not self._hide:
+            return event
+        structure = _STRINGS.sub(b"", event[: null.start()])
+        depth = structure.count(b"{") + structure.count(b"[") - structure.count(b"}") - structure.count(b"]")
+        return event[: null.start()] + event[null.end() :] if depth == 1 else None
 
     def _without_usage(self, event: bytes) -> bytes:
         data = payload(event)
         try:
-            members = _raw_members(data)
-        except (msgspec.DecodeError, RecursionError, ValueError):
+            members = members_of(data)
+            reported = _decode(members["usage"])
+        except (KeyError, *NOT_JSON):
             return event
-        raw = bytes(members["usage"]) if "usage" in members else None
-        if raw is None:
-            return event
-        if raw != b"null":
-            reported = _decode(raw)
-            if isinstance(reported, dict):
-                self._usage |= {name: value for name, value in reported.items() if value is not None}
+        if isinstance(reported, dict):
+            self._usage |= {name: value for name, value in reported.items() if value is not None}
             self._note(event)
         if not self._hide:
             return event
-        if raw != b"null" and bytes(members.get("choices", b"")).translate(None, b" \t\r\n") == b"[]":
+        if reported is not None and _is_empty_list(members.get("choices")):
             return b""
-        return without_member(event, b"usage", raw)
+        return with_payload(event, data, without_member(data, members, "usage"))
+
+
+def _is_one_line(event: bytes) -> bool:
+    return event.startswith(b"data:") and event.count(b"\n") <= 2
+
+
+def _is_empty_list(raw: msgspec.Raw | None) -> bool:
+    return raw is not None and bytes(raw).translate(None, b" \t\r\n") == b"[]"
+
+
+def _is_error(event: bytes) -> bool:
+    try:
+        return bool(members_of(payload(event)).get("error", b"null") != b"null")
+    except NOT_JSON:
+        return False
 
 
 def with_usage_asked(body: bytes) -> bytes:
-    """The body with `stream_options.include_usage` true, changed in the smallest span of bytes."""
-    members = _raw_members(body)
-    if "stream_options" not in members:
-        end = body.rindex(b"}")
-        return body[:end] + b',"stream_options":{"include_usage":true}' + body[end:]
-    raw = bytes(members["stream_options"])
-    options = _decode(raw)
-    wanted = _encode({**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True})
-    start, end = member_value(body, b"stream_options", raw)
-    return body[:start] + wanted + body[end:]
+    """The body with `stream_options.include_usage` true, changed in the smallest span of bytes.
 
-
-def member_value(data: bytes, name: bytes, raw: bytes) -> tuple[int, int]:
-    """Where the value `raw` of the top-level member `name` stands.
-
-    Found by its very bytes; the last such place, since a name inside a string is always escaped and a nested member
-    with the same name and value stands before the end of its object.
+    A `stream_options` that is neither an object nor null is left for the provider to refuse.
     """
-    pattern = re.compile(rb'"' + name + rb'"\s*:\s*' + re.escape(raw))
-    matches = list(pattern.finditer(data))
-    top = [match for match in matches if _depth_at(data, match.start()) == 1]
-    match = (top or matches)[-1]
-    return match.end() - len(raw), match.end()
+    members = members_of(body)
+    if "stream_options" not in members:
+        return with_member(body, members, b'"stream_options":{"include_usage":true}')
+    options = bytes(members["stream_options"])
+    start, end = member_of(body, members, "stream_options")[1:]
+    return body[:start] + _with_usage_included(options) + body[end:]
 
 
-def without_member(event: bytes, name: bytes, raw: bytes) -> bytes:
-    """The event without one top-level member of its object, the comma beside it included."""
-    start = member_value(event, name, raw)[0]
-    end = start + len(raw)
-    start = event.rindex(b'"' + name + b'"', 0, start)
-    before, after = event[:start], event[end:]
-    if before.rstrip().endswith(b","):
-        return before.rstrip()[:-1] + after
-    return before + re.sub(rb"^\s*,\s*", b"", after)
+def _with_usage_included(options: bytes) -> bytes:
+    if options == b"null":
+        return b'{"include_usage":true}'
+    try:
+        members: Members = members_of(options)
+    except msgspec.ValidationError:
+        return options
+    if "include_usage" not in members:
+        return with_member(options, members, b'"include_usage":true')
+    start, end = member_of(options, members, "include_usage")[1:]
+    return options[:start] + b"true" + options[end:]
 
 
-def _depth_at(data: bytes, position: int) -> int:
-    structure = _STRINGS.sub(b"", data[:position])
-    return structure.count(b"{") + structure.count(b"[") - structure.count(b"}") - structure.count(b"]")
-
-
-_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+def _is_report(reported: Mapping[str, Any]) -> bool:
+    return counted(reported.get("prompt_tokens")) is not None and counted(reported.get("completion_tokens")) is not None
 
 
 def _metered(reported: dict[str, Any], answer: Mapping[str, Any], source: UsageSource, finish: str | None) -> Metered:
@@ -222,7 +226,7 @@ def _metered(reported: dict[str, Any], answer: Mapping[str, Any], source: UsageS
         source,
         clean(answer.get("model"), 200),
         _tier(answer),
-        _encode(reported).decode()[:RAW_LIMIT],
+        raw_text(reported),
         finish,
         _problem(reported, usage),
     )
@@ -233,22 +237,28 @@ def _tier(answer: Mapping[str, Any]) -> dict[str, str]:
     return {"service_tier": tier} if tier else {}
 
 
+def _parts(reported: Mapping[str, Any], details: str, names: tuple[str, ...]) -> list[int]:
+    given = reported.get(details)
+    return [count(given.get(name)) if isinstance(given, dict) else 0 for name in names]
+
+
+def _completion(reported: Mapping[str, Any]) -> int:
+    """All output. Vendors that count reasoning beside `completion_tokens` (xAI) give themselves away in the total."""
+    prompt, completion, total = (count(reported.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    reasoning = _parts(reported, "completion_tokens_details", _OUT)[0]
+    return completion + reasoning if total == prompt + completion + reasoning else completion
+
+
 def _usage(reported: Mapping[str, Any]) -> Usage:
-    into = reported.get("prompt_tokens_details")
-    outof = reported.get("completion_tokens_details")
-    cached, written, audio, image = (count(into.get(name)) if isinstance(into, dict) else 0 for name in _DETAILS)
-    reasoning, spoken, rejected = (
-        count(outof.get(name)) if isinstance(outof, dict) else 0
-        for name in ("reasoning_tokens", "audio_tokens", "rejected_prediction_tokens")
-    )
-    prompt, completion = count(reported.get("prompt_tokens")), count(reported.get("completion_tokens"))
+    cached, written, audio, image = _parts(reported, "prompt_tokens_details", _IN)
+    reasoning, spoken, rejected = _parts(reported, "completion_tokens_details", _OUT)
     return Usage(
-        in_text=max(0, prompt - cached - written - audio - image),
+        in_text=max(0, count(reported.get("prompt_tokens")) - cached - written - audio - image),
         in_image=image,
         in_audio=audio,
         cache_read=cached,
         cache_write_other=written,
-        out_text=max(0, completion - reasoning - spoken - rejected),
+        out_text=max(0, _completion(reported) - reasoning - spoken - rejected),
         out_reasoning=reasoning,
         out_audio=spoken,
         out_rejected_prediction=rejected,
@@ -256,20 +266,36 @@ def _usage(reported: Mapping[str, Any]) -> Usage:
 
 
 def _problem(reported: Mapping[str, Any], usage: Usage) -> str | None:
-    total = reported.get("total_tokens")
-    ours = usage.total_input_tokens + usage.output_tokens
-    if isinstance(total, int) and total != ours:
-        return f"the buckets add up to {ours}, total_tokens says {total}"
-    return None
+    found = nonsense(reported, ("total_tokens",))
+    found += nonsense(reported.get("prompt_tokens_details"), _IN)
+    found += nonsense(reported.get("completion_tokens_details"), _OUT)
+    prompt, completion, total = count(reported.get("prompt_tokens")), _completion(reported), reported.get("total_tokens")
+    if not prompt:
+        found.append("no input is reported")
+    if usage.total_input_tokens != prompt:
+        found.append(f"the input adds up to {usage.total_input_tokens}, prompt_tokens says {prompt}")
+    if usage.output_tokens != completion:
+        found.append(f"the output adds up to {usage.output_tokens}, completion_tokens says {completion}")
+    if counted(total) not in {None, prompt + completion}:
+        found.append(f"input and output add up to {prompt + completion}, total_tokens says {counted(total)}")
+    return "; ".join(found) or None
 
 
-def _estimated(document: Mapping[str, Any], emitted: int, model: object, problem: str | None) -> Metered:
+def _estimated(
+    document: Mapping[str, Any],
+    emitted: int,
+    answer: Mapping[str, Any],
+    reported: object,
+    finish: str | None,
+    problem: str | None,
+) -> Metered:
     read = estimated_tokens(request_text([document.get("messages"), document.get("tools")]))
-    return Metered(Usage(in_text=read, out_text=emitted), "tokenizer_estimate", clean(model, 200), problem=problem)
-
-
-def _text(literal: bytes) -> str:
-    try:
-        return str(_decode(literal))
-    except (msgspec.DecodeError, ValueError):
-        return literal.decode(errors="replace")
+    return Metered(
+        Usage(in_text=read, out_text=emitted),
+        "tokenizer_estimate",
+        clean(answer.get("model"), 200),
+        _tier(answer),
+        raw_text(reported) if isinstance(reported, dict) else None,
+        finish,
+        problem or ("the usage has no counts" if reported else None),
+    )

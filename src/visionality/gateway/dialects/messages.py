@@ -5,7 +5,7 @@ excludes cached tokens. Values in a stream are cumulative: a later one that is n
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,15 +13,15 @@ import msgspec
 from visionality.core.call import Ask, Request, asked_model, clean, token_limit
 from visionality.core.sse import Events, payload
 from visionality.core.tokens import estimated_tokens
-from visionality.core.usage import Metered, Usage, UsageSource, count
-from visionality.gateway.dialects._core import EMITTED_LIMIT
-from visionality.gateway.dialects.text import request_text
-
-RAW_LIMIT = 8192
+from visionality.core.usage import Metered, Usage, UsageSource, count, counted
+from visionality.gateway.dialects._core import EMITTED_LIMIT, NOT_JSON, TAIL_LIMIT, nonsense, raw_text
+from visionality.gateway.dialects.text import request_text, text_of
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _DELTA = re.compile(rb'"(?:text|thinking|partial_json|signature)"\s*:\s*("(?:[^"\\]++|\\.)*+")')
+_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+_WRITES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -55,15 +55,16 @@ class Messages:
     def metered_body(self, body: bytes, document: Mapping[str, Any]) -> Metered | None:
         try:
             answer = _decode(body)
-        except (msgspec.DecodeError, RecursionError, ValueError):
+        except NOT_JSON:
             return None
         if not isinstance(answer, dict) or answer.get("type") != "message":
             return None
         reported = answer.get("usage")
-        if not isinstance(reported, dict):
-            emitted = estimated_tokens(request_text(answer.get("content")))
-            return _estimated(document, emitted, answer.get("model"), "no usage in the answer")
-        return _metered(reported, answer, "provider_final")
+        if isinstance(reported, dict) and _is_report(reported):
+            return _metered(reported, answer, "provider_final")
+        emitted = estimated_tokens(request_text(answer.get("content")))
+        estimated = _estimated(document, emitted, answer, reported if isinstance(reported, dict) else {})
+        return msgspec.structs.replace(estimated, problem="no usage in the answer")
 
     def error(self, status: int, code: str, message: str, request_id: str) -> bytes:
         kind = _ERROR_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
@@ -93,53 +94,48 @@ class MessagesStream:
         return out[0] if len(out) == 1 else b"".join(out)
 
     def finish(self) -> bytes:
-        held, self._held = self._held + self._events.rest, b""
-        self._events.rest = b""
+        held, self._held = self._held + self._events.take_rest(), b""
         return held
 
     def metered(self, document: Mapping[str, Any]) -> Metered:
-        if self._final:
-            return _metered(self._usage, self._message | {"stop_reason": self._finish}, "provider_final")
-        emitted = sum(estimated_tokens(_text(match[1])) for match in _DELTA.finditer(self._emitted))
+        answer = self._message | {"stop_reason": self._finish}
+        if self._final and _is_report(self._usage):
+            return _metered(self._usage, answer, "provider_final")
+        emitted = sum(estimated_tokens(text_of(match[1])) for match in _DELTA.finditer(self._emitted))
         if self._emitted_bytes > EMITTED_LIMIT:
-            emitted = emitted * self._emitted_bytes // EMITTED_LIMIT
-        if not self._usage:
-            return _estimated(document, emitted, self._message.get("model"), None)
-        known = _usage(self._usage)
-        usage = msgspec.structs.replace(known, out_text=max(emitted, known.out_text), out_reasoning=0)
-        metered = _metered(self._usage, self._message, "tokenizer_estimate")
-        return msgspec.structs.replace(metered, usage=usage)
+            emitted = emitted * self._emitted_bytes // len(self._emitted)
+        return _estimated(document, emitted, answer, self._usage)
 
     def _read(self, event: bytes) -> bytes:
         if self.complete:
-            self._held += event
+            self._held = (self._held + event)[:TAIL_LIMIT]
             return b""
         if b'"content_block_delta"' in event:
             self._emitted_bytes += len(event)
             if len(self._emitted) < EMITTED_LIMIT:
                 self._emitted += event
         elif b'"message_stop"' in event and _kind(event) == "message_stop":
-            self.complete = True
+            self.complete = self._final = True
             self._held = event
             return b""
-        elif b'"usage"' in event or b'"error"' in event:
+        elif b'"usage"' in event or b'"message_start"' in event or b'"error"' in event:
             self._note(event)
         return event
 
     def _note(self, event: bytes) -> None:
         try:
             document = _decode(payload(event))
-        except (msgspec.DecodeError, RecursionError, ValueError):
+        except NOT_JSON:
             return
         match document:
             case {"type": "message_start", "message": dict(message)}:
-                self._message = {name: value for name, value in message.items() if name != "content"}
+                self._message = {"model": message.get("model")}
                 self._merge(message.get("usage"))
             case {"type": "message_delta"}:
                 self._merge(document.get("usage"))
-                self._final = isinstance(document.get("usage"), dict)
-                if isinstance(delta := document.get("delta"), dict):
-                    self._finish = clean(delta.get("stop_reason"), 60)
+                if isinstance(delta := document.get("delta"), dict) and (stop := clean(delta.get("stop_reason"), 60)):
+                    self._finish = stop
+                    self._final = True
             case {"type": "error"}:
                 self._finish = "upstream_error"
 
@@ -148,28 +144,46 @@ class MessagesStream:
             self._usage |= {name: value for name, value in reported.items() if value is not None}
 
 
-def _metered(reported: dict[str, Any], answer: Mapping[str, Any], source: UsageSource) -> Metered:
-    tier = {
-        "processing" if reported.get(name) == "batch" else name: value
-        for name in ("service_tier", "speed")
-        if (value := clean(reported.get(name), 40))
-    }
+def _is_report(reported: Mapping[str, Any]) -> bool:
+    return counted(reported.get("input_tokens")) is not None and counted(reported.get("output_tokens")) is not None
+
+
+def _metered(reported: Mapping[str, Any], answer: Mapping[str, Any], source: UsageSource) -> Metered:
     return Metered(
         _usage(reported),
         source,
         clean(answer.get("model"), 200),
-        tier,
-        _encode(reported).decode()[:RAW_LIMIT],
+        _tier(reported),
+        raw_text(reported),
         clean(answer.get("stop_reason"), 60),
         _problem(reported),
     )
 
 
+def _tier(reported: Mapping[str, Any]) -> dict[str, str]:
+    said = {name: clean(reported.get(name), 40) for name in ("service_tier", "speed", "inference_geo")}
+    return {
+        "processing" if value == "batch" else name: value
+        for name, value in said.items()
+        if value and value != "not_available"
+    }
+
+
 def _usage(reported: Mapping[str, Any]) -> Usage:
+    """The buckets of a whole call: what the report says on top, and the compactions that it leaves out there."""
+    compactions = (entry for entry in _iterations(reported) if entry.get("type") == "compaction")
+    return sum(map(_sampled, compactions), _sampled(reported))
+
+
+def _iterations(reported: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    entries = reported.get("iterations")
+    return (entry for entry in entries if isinstance(entry, dict)) if isinstance(entries, list) else iter(())
+
+
+def _sampled(reported: Mapping[str, Any]) -> Usage:
     written = count(reported.get("cache_creation_input_tokens"))
     split = reported.get("cache_creation")
-    long = count(split.get("ephemeral_1h_input_tokens")) if isinstance(split, dict) else 0
-    short = count(split.get("ephemeral_5m_input_tokens")) if isinstance(split, dict) else written
+    short, long = (count(split.get(name)) for name in _WRITES) if isinstance(split, dict) else (written, 0)
     output = count(reported.get("output_tokens"))
     thinking = min(_thinking(reported), output)
     tools = reported.get("server_tool_use")
@@ -193,33 +207,40 @@ def _thinking(reported: Mapping[str, Any]) -> int:
 
 def _problem(reported: Mapping[str, Any]) -> str | None:
     split = reported.get("cache_creation")
-    if not isinstance(split, dict):
-        return None
-    parts = count(split.get("ephemeral_5m_input_tokens")) + count(split.get("ephemeral_1h_input_tokens"))
-    written = count(reported.get("cache_creation_input_tokens"))
-    if parts != written:
-        return f"cache_creation adds up to {parts}, cache_creation_input_tokens says {written}"
-    return None
+    found = nonsense(reported, _COUNTS) + nonsense(split, _WRITES)
+    if not _usage(reported).total_input_tokens:
+        found.append("no input is reported")
+    if _thinking(reported) > count(reported.get("output_tokens")):
+        found.append(f"thinking is {_thinking(reported)}, output_tokens says {count(reported.get('output_tokens'))}")
+    written = counted(reported.get("cache_creation_input_tokens"))
+    parts = sum(count(split.get(name)) for name in _WRITES) if isinstance(split, dict) else None
+    if written is not None and parts is not None and parts != written:
+        found.append(f"cache_creation adds up to {parts}, cache_creation_input_tokens says {written}")
+    if any(entry.get("type") not in {"message", "compaction"} for entry in _iterations(reported)):
+        found.append("another model took part, and its tokens are not in the sum")
+    return "; ".join(found) or None
 
 
-def _estimated(document: Mapping[str, Any], emitted: int, model: object, problem: str | None) -> Metered:
-    read = estimated_tokens(request_text([document.get("system"), document.get("messages"), document.get("tools")]))
-    usage = Usage(in_text=read, out_text=emitted)
-    return Metered(usage, "tokenizer_estimate", clean(model, 200), problem=problem)
+def _estimated(document: Mapping[str, Any], emitted: int, answer: Mapping[str, Any], reported: Mapping[str, Any]) -> Metered:
+    """What is known of the input, else our count of it; of the output, the larger of report and our count."""
+    known = _usage(reported)
+    read = known.in_text
+    if not known.total_input_tokens:
+        read = estimated_tokens(request_text([document.get("system"), document.get("messages"), document.get("tools")]))
+    usage = msgspec.structs.replace(known, in_text=read, out_text=max(emitted, known.output_tokens), out_reasoning=0)
+    return Metered(
+        usage,
+        "tokenizer_estimate",
+        clean(answer.get("model"), 200),
+        _tier(reported),
+        raw_text(reported),
+        clean(answer.get("stop_reason"), 60),
+    )
 
 
 def _kind(event: bytes) -> object:
     try:
         document = _decode(payload(event))
-    except (msgspec.DecodeError, RecursionError, ValueError):
+    except NOT_JSON:
         return None
     return document.get("type") if isinstance(document, dict) else None
-
-
-def _text(literal: bytes) -> str:
-    try:
-        return str(_decode(literal))
-    except (msgspec.DecodeError, ValueError):
-        return literal.decode(errors="replace")
-
-

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import msgspec
+
+_decode = msgspec.json.Decoder(str).decode
+
 
 def request_text(value: Any) -> str:
     """Every string in a parsed JSON value, joined; media given as base64 is left out."""
@@ -16,3 +20,11 @@ def request_text(value: Any) -> str:
         elif isinstance(item, list):
             open_values.extend(item)
     return " ".join(found)
+
+
+def text_of(literal: bytes) -> str:
+    """The text of a JSON string as it stands in a stream, quotes included."""
+    try:
+        return _decode(literal)
+    except (msgspec.DecodeError, ValueError):
+        return literal.decode(errors="replace")

@@ -31,7 +31,7 @@ class Person(models.Model):
 
     class Meta:
         db_table = "person"
-        constraints = [models.UniqueConstraint(fields=["org", "sso_sub"], name="person_sso_sub")]  # noqa: RUF012
+        constraints = [models.UniqueConstraint(fields=["org", "sso_sub"], name="person_sso_sub")]
 
     def __str__(self) -> str:
         return self.sso_sub

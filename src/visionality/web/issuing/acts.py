@@ -56,14 +56,23 @@ def issue(act: Act, keys: KeyProvider, bound: Bindings) -> tuple[VirtualKey, str
         issued_at=act.now,
         expires_at=act.now + bound.lifetime,
     )
-    detail = {"shown": key.shown, "project": bound.project, "task": bound.task, "expires_at": key.expires_at.isoformat()}
+    detail = {
+        "shown": key.shown,
+        "project": bound.project,
+        "task": bound.task,
+        "expires_at": key.expires_at.isoformat(),
+    }
     _record(act, "issued", key, detail)
     return key, handle
 
 
-def live(act: Act) -> Sequence[VirtualKey]:
+def everything(act: Act) -> Sequence[VirtualKey]:
     """All keys of the organisation, the newest first."""
-    return VirtualKey.objects.filter(org_id=act.org_id).select_related("agent", "project", "customer").order_by("-issued_at")
+    return (
+        VirtualKey.objects.filter(org_id=act.org_id)
+        .select_related("agent", "project", "customer")
+        .order_by("-issued_at")
+    )
 
 
 def revoke(act: Act, name: str) -> VirtualKey:

@@ -79,7 +79,9 @@ def found(act: Act, model: type[_Model], command: str, **named: str) -> _Model:
 def add_project(act: Act, key: str, name: str, customer: str | None, gl_code: str) -> Project:
     """What spend is charged to."""
     paying = found(act, EndCustomer, "customer", key=customer) if customer else None
-    return _add(act, Project, "project", {"key": _name(key)}, name=name or key, customer=paying, gl_code=gl_code)
+    return _add(
+        act, Project, "project", {"key": _name(key)}, name=name or key, customer=paying, gl_code=gl_code
+    )
 
 
 def add_customer(act: Act, key: str, name: str) -> EndCustomer:
@@ -112,7 +114,9 @@ def add_provider(
 ) -> ProviderCredential:
     """Seal a provider's key. An earlier one of the same provider is retired in the same act."""
     kek, record = _organisation_key(act, keys)
-    ProviderCredential.objects.filter(org_id=act.org_id, provider=provider, retired_at=None).update(retired_at=act.now)
+    ProviderCredential.objects.filter(org_id=act.org_id, provider=provider, retired_at=None).update(
+        retired_at=act.now
+    )
     credential_id = uuid7()
     context = provider_context(act.org_id, credential_id, record.id, record.generation)
     made = ProviderCredential.objects.create(
@@ -124,7 +128,9 @@ def add_provider(
         sealed=seal(kek, context, secret),
         organisation_key=record,
     )
-    act.record("provider_added", {"provider": provider, "base_url": base_url, "credential_id": str(credential_id)})
+    act.record(
+        "provider_added", {"provider": provider, "base_url": base_url, "credential_id": str(credential_id)}
+    )
     return made
 
 
@@ -142,7 +148,13 @@ def set_price(
     """Append a dated price, USD per million units by usage bucket, above the bundled snapshot."""
     lines = {bucket: f"{rate:f}" for bucket, rate in sorted(rates.items())}
     last = PriceOverride.objects.filter(org_id=act.org_id).aggregate(last=Max("version"))["last"]
-    content = {"provider": provider, "model": model, "rates": lines, "from": effective_from.isoformat(), "source": source}
+    content = {
+        "provider": provider,
+        "model": model,
+        "rates": lines,
+        "from": effective_from.isoformat(),
+        "source": source,
+    }
     made = PriceOverride.objects.create(
         org_id=act.org_id,
         version=(last or FIRST_OVERRIDE - 1) + 1,
@@ -179,11 +191,15 @@ def _organisation_key(act: Act, keys: KeyProvider) -> tuple[bytes, OrganisationK
 
 def _name(key: str) -> str:
     if not _KEY.fullmatch(key):
-        raise BadName(f"{key!r} cannot be a key: expected letters, digits, `.`, `_` or `-`, at most 80, a letter or digit first")
+        raise BadName(
+            f"{key!r} cannot be a key: expected letters, digits, `.`, `_` or `-`, at most 80, a letter or digit first"
+        )
     return key
 
 
 def _sub(sub: str) -> str:
     if not _SUB.fullmatch(sub):
-        raise BadName(f"{sub!r} cannot be a subject: expected no spaces, at most 255 characters, a letter or digit first")
+        raise BadName(
+            f"{sub!r} cannot be a subject: expected no spaces, at most 255 characters, a letter or digit first"
+        )
     return sub

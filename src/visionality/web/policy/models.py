@@ -17,7 +17,7 @@ class EndCustomer(models.Model):
 
     class Meta:
         db_table = "end_customer"
-        constraints = [models.UniqueConstraint(fields=["org", "key"], name="end_customer_key")]  # noqa: RUF012
+        constraints = [models.UniqueConstraint(fields=["org", "key"], name="end_customer_key")]
 
     def __str__(self) -> str:
         return self.key
@@ -35,7 +35,7 @@ class Team(models.Model):
 
     class Meta:
         db_table = "team"
-        constraints = [models.UniqueConstraint(fields=["org", "key"], name="team_key")]  # noqa: RUF012
+        constraints = [models.UniqueConstraint(fields=["org", "key"], name="team_key")]
 
     def __str__(self) -> str:
         return self.key
@@ -54,7 +54,7 @@ class Project(models.Model):
 
     class Meta:
         db_table = "project"
-        constraints = [models.UniqueConstraint(fields=["org", "key"], name="project_key")]  # noqa: RUF012
+        constraints = [models.UniqueConstraint(fields=["org", "key"], name="project_key")]
 
     def __str__(self) -> str:
         return self.key
@@ -73,7 +73,7 @@ class AgentIdentity(models.Model):
 
     class Meta:
         db_table = "agent_identity"
-        constraints = [models.UniqueConstraint(fields=["org", "sub"], name="agent_identity_sub")]  # noqa: RUF012
+        constraints = [models.UniqueConstraint(fields=["org", "sub"], name="agent_identity_sub")]
 
     def __str__(self) -> str:
         return self.sub
@@ -90,7 +90,7 @@ class OrganisationKey(models.Model):
 
     class Meta:
         db_table = "organisation_key"
-        constraints = [  # noqa: RUF012
+        constraints = [
             models.UniqueConstraint(fields=["org", "generation"], name="organisation_key_generation")
         ]
 
@@ -113,9 +113,11 @@ class ProviderCredential(models.Model):
 
     class Meta:
         db_table = "provider_credential"
-        constraints = [  # noqa: RUF012
+        constraints = [
             models.UniqueConstraint(
-                fields=["org", "provider"], condition=models.Q(retired_at=None), name="provider_credential_live"
+                fields=["org", "provider"],
+                condition=models.Q(retired_at=None),
+                name="provider_credential_live",
             )
         ]
 
@@ -142,7 +144,7 @@ class PriceOverride(models.Model):
 
     class Meta:
         db_table = "price_override"
-        constraints = [models.UniqueConstraint(fields=["org", "version"], name="price_override_version")]  # noqa: RUF012
+        constraints = [models.UniqueConstraint(fields=["org", "version"], name="price_override_version")]
 
     def __str__(self) -> str:
         return f"{self.provider} {self.model} v{self.version}"
