@@ -21,11 +21,11 @@ class Office:
     org_id: UUID
     browser: Browser
     plane: Plane
-    dead_letters: Path
+    data_dir: Path
 
     def write(self, *rows: Row) -> list[Row]:
         """Have the ledger's own writer append rows, the newest last. They become this organisation's."""
-        return write(self.plane.database.dsn("vis_writer"), self.dead_letters, self.org_id, rows)
+        return write(self.plane.database.dsn("vis_writer"), self.data_dir, self.org_id, rows)
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def new_office(plane: Plane, tmp_path: Path) -> Callable[[], Office]:
                 "insert into vis_control.organisation (id, slug, name, created_at) values (%s, %s, %s, now())",
                 [org_id, org_id.hex, "ArcTrade"],
             )
-        return Office(org_id, plane.signed_in(org_id), plane, tmp_path / "dead-letters.jsonl")
+        return Office(org_id, plane.signed_in(org_id), plane, tmp_path)
 
     return made
 

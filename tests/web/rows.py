@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import msgspec
+from psycopg.conninfo import conninfo_to_dict
 
 from visionality.core.family import model_family
 from visionality.core.pricing import RateCard, cost
@@ -17,6 +19,7 @@ from visionality.core.usage import Usage
 from visionality.ledger.writer import LedgerWriter
 from visionality.runtime.clock import utc_now
 from visionality.runtime.ids import uuid7
+from visionality.runtime.settings import Settings
 
 SONNET = RateCard(
     {
@@ -70,11 +73,11 @@ def refused(**given: Any) -> Row:
     return call(None, decision="refused", status_code=402, usage_source="none", model_used=None, model_family=None, **given)
 
 
-def write(dsn: str, dead_letters: Path, org_id: UUID, rows: Sequence[Row]) -> list[Row]:
+def write(dsn: str, data_dir: Path, org_id: UUID, rows: Sequence[Row]) -> list[Row]:
     """Append rows, the newest last; those without a time get one a millisecond apart."""
     stamped = [_stamped(row, org_id, utc_now() - timedelta(milliseconds=len(rows) - place)) for place, row in enumerate(rows)]
-    asyncio.run(_write(dsn, dead_letters, stamped))
-    assert not dead_letters.exists(), dead_letters.read_text()
+    asyncio.run(_write(_address(dsn), Settings(data_dir=data_dir), stamped))
+    assert not list(data_dir.iterdir()), "the database did not take a row"
     return stamped
 
 
@@ -83,8 +86,15 @@ def _stamped(row: Row, org_id: UUID, at: datetime) -> Row:
     return msgspec.structs.replace(row, org_id=org_id, id=uuid7(), created_at=at)
 
 
-async def _write(dsn: str, dead_letters: Path, rows: Sequence[Row]) -> None:
-    writer = LedgerWriter(dsn, "test", utc_now, dead_letters, 10)
+def _address(dsn: str) -> str:
+    """The address as asyncpg takes it, where the fixture gives libpq's keywords."""
+    given = {name: str(value) for name, value in conninfo_to_dict(dsn).items()}
+    name = quote(given.pop("dbname"), safe="")
+    return f"postgresql:///{name}?{urlencode(given)}"
+
+
+async def _write(dsn: str, settings: Settings, rows: Sequence[Row]) -> None:
+    writer = LedgerWriter(dsn, "test", utc_now, settings)
     await writer.start()
     await asyncio.gather(*[writer.settle(row, None) for row in rows])
     assert await writer.close() == 0

@@ -1,6 +1,6 @@
 """`vis chargeback`: the CSV that finance sends."""
 
-import os
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import click
 
 from visionality.chargeback.csv import SELECTORS, write
 from visionality.cli.installation import Installation, as_json, installation, show
+from visionality.cli.output import whole_file
 from visionality.cli.period import Period, period_options
 from visionality.core.money import usd
 
@@ -20,7 +21,8 @@ def _selectors(command: click.decorators.FC) -> click.decorators.FC:
 
 
 def _bar() -> AbstractContextManager[Any]:
-    return click.progressbar(length=1000, label="writing", file=click.get_text_stream("stderr"))
+    bar: AbstractContextManager[Any] = click.progressbar(length=1000, label="writing", file=sys.stderr)
+    return bar
 
 
 @click.command(epilog="Example: vis chargeback --project HPC --month 2026-11 -o hpc-november.csv")
@@ -51,10 +53,9 @@ def chargeback_command(
     """
     start, end = period
     wanted = {name: value for name, value in selectors.items() if value}
-    unfinished = output.with_name(output.name + ".part")
     with (
         here.reading(snapshot=True) as (connection, org_id),
-        unfinished.open("wb") as file,
+        whole_file(output) as file,
         _bar() as bar,
     ):
         shown = 0
@@ -68,9 +69,6 @@ def chargeback_command(
         totals = write(
             connection, org_id, start, end, wanted, file, progress, include_sandbox=include_sandbox
         )
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(output)
     for total in totals:
         record = {
             "currency": total.currency,

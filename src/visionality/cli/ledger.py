@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 
 from visionality.cli.installation import Installation, as_json, installation, show
+from visionality.cli.output import whole_file
 from visionality.cli.period import Period, period_options
 from visionality.core.pricing import recomputed_nusd
 from visionality.runtime.clock import utc_now
@@ -115,6 +116,6 @@ def _export(here: Installation, period: Period, output: Path) -> None:
     from visionality.chargeback.csv import write_all
 
     start, end = period
-    with here.reading(snapshot=True) as (connection, org_id), output.open("wb") as file:
+    with here.reading(snapshot=True) as (connection, org_id), whole_file(output) as file:
         lines = write_all(connection, org_id, start, end, file)
     click.echo(f"{lines} rows written to {output}")

@@ -42,11 +42,13 @@ def serve(app: Any, port: int, option: str, *, patience: int = 30) -> None:
     """Run an ASGI application until a signal; open streams get `patience` seconds to end."""
     import uvicorn
 
+    from visionality.gateway.connection import BoundedProtocol
+
     handed_down = os.environ.get(SOCKET_FD)
     sock = socket.socket(fileno=int(handed_down)) if handed_down else listening_socket(port, option)
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedProtocol,
         loop="uvloop",
         lifespan="on",
         access_log=False,

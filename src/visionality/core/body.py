@@ -46,7 +46,11 @@ def parsed(body: bytes) -> dict[str, Any]:
 def _structure(body: bytes) -> bytes:
     """The body without its strings: in valid JSON, a colon is a name and a comma an element. Raises BadBody."""
     structure, strings = _STRINGS.subn(b"", body, count=WIDTH_LIMIT + 2)
-    if strings > WIDTH_LIMIT + 1 or structure.count(b",") > WIDTH_LIMIT or structure.count(b":") > WIDTH_LIMIT:
+    if (
+        strings > WIDTH_LIMIT + 1
+        or structure.count(b",") > WIDTH_LIMIT
+        or structure.count(b":") > WIDTH_LIMIT
+    ):
         raise BadBody("bad_request", f"the body has more than {WIDTH_LIMIT} names or elements")
     brackets = structure.translate(None, _NOT_BRACKETS)
     if len(brackets) > 2 * WIDTH_LIMIT:

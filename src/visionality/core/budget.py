@@ -13,7 +13,15 @@ from visionality.core.pricing import NUSD_PER_UNIT, RateCard
 OUTPUT_TOKENS_WITHOUT_LIMIT = 128_000
 """The largest output window that a provider offers by default; used when a request states no limit."""
 
-_INPUT = ("in_text", "in_image", "in_audio", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other")
+_INPUT = (
+    "in_text",
+    "in_image",
+    "in_audio",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "cache_write_other",
+)
 _OUTPUT = ("out_text", "out_reasoning", "out_audio", "out_rejected_prediction")
 
 

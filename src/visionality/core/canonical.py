@@ -72,7 +72,9 @@ def _written(value: Any) -> Any:
 
 def _whole(number: int) -> int:
     if abs(number) > _LARGEST:
-        raise TypeError(f"{number} is beyond 2^53: as a JSON number it would not be read back the same everywhere")
+        raise TypeError(
+            f"{number} is beyond 2^53: as a JSON number it would not be read back the same everywhere"
+        )
     return number
 
 

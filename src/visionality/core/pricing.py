@@ -1,4 +1,4 @@
-"""Usage × rate card = cost, exactly.
+"""Usage times rate card is cost, exactly.
 
 A rate card holds what one bucket costs, already resolved for the model, the moment, the tier and the size of the
 input, in USD per million units. The row keeps the card, so the sum can be done again from the row alone.

@@ -38,14 +38,20 @@ def upstream_for(gateway: Gateway, organisation: Organisation, target: Target) -
             secret = gateway.secret(organisation.org_id, record)
         except SealBroken:
             raise Refusal(
-                503, "provider_credential_unreadable", f"the {provider.name} key cannot be opened with this master key"
+                503,
+                "provider_credential_unreadable",
+                f"the {provider.name} key cannot be opened with this master key",
             ) from None
         return Upstream(provider.name, record.base_url, secret, record.on_abort == "drain")
     if gateway.settings.sandbox_url is None:
         raise Refusal(
-            403, "provider_not_configured", f"no {provider.name} key is set up here: add one with `vis provider add {provider.name}`"
+            403,
+            "provider_not_configured",
+            f"no {provider.name} key is set up here: add one with `vis provider add {provider.name}`",
         )
-    return Upstream(SANDBOX, gateway.settings.sandbox_url + provider.sandbox_suffix, SANDBOX_SECRET, drains=True)
+    return Upstream(
+        SANDBOX, gateway.settings.sandbox_url + provider.sandbox_suffix, SANDBOX_SECRET, drains=True
+    )
 
 
 async def hold(gateway: Gateway, row: Row, target: Target, request: Request, ask: Ask) -> Hold:

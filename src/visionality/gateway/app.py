@@ -48,10 +48,17 @@ class GatewayApp:
         if target is not None and self._upstream is not None:
             query = scope["query_string"].decode("latin-1")
             await Call(self._gateway, self._upstream, target, method, query, headers, receive, send).run()
+        elif any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
+            refusal = Refusal(
+                426, "upgrade_not_supported", "WebSockets are not served here: send the request over HTTP"
+            )
+            await refuse(send, spoken(path, anthropic=anthropic), refusal, str(uuid7()))
         elif method in {"GET", "HEAD"} and path in {"/", "/livez", "/readyz"}:
             await self._health(path, send)
         else:
-            refusal = Refusal(404, "route_not_metered", f"{method} on this path is not metered here, so it is not served")
+            refusal = Refusal(
+                404, "route_not_metered", f"{method} on this path is not metered here, so it is not served"
+            )
             await refuse(send, spoken(path, anthropic=anthropic), refusal, str(uuid7()))
 
     async def _health(self, path: str, send: Send) -> None:

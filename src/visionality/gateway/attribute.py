@@ -35,7 +35,9 @@ def draft(request_id: UUID, organisation: Organisation, grant: Grant, target: Ta
         project_id=grant.project_id,
         customer_id=grant.customer_id,
         task_id=grant.task_id,
-        task_class=_CATALOGUE_CLASS if target.route.kind == "catalogue" else grant.task_class or _DEFAULT_CLASS,
+        task_class=_CATALOGUE_CLASS
+        if target.route.kind == "catalogue"
+        else grant.task_class or _DEFAULT_CLASS,
         cost_center=grant.cost_center,
         gl_code=grant.gl_code,
         memo=grant.memo,

@@ -27,7 +27,11 @@ def presented(headers: Headers) -> str:
                 found.add(token.strip())
     found.discard(b"")
     if not found:
-        raise Refusal(401, "spend_token_missing", "no virtual key was sent: put your visk_… key where the provider's key would go")
+        raise Refusal(
+            401,
+            "spend_token_missing",
+            "no virtual key was sent: put your visk_… key where the provider's key would go",
+        )
     if len(found) > 1:
         raise Refusal(400, "multiple_credentials", "two different keys were sent: send one")
     return found.pop()[: KEY_LIMIT + 1].decode("latin-1")
@@ -36,7 +40,11 @@ def presented(headers: Headers) -> str:
 def grant_of(gateway: Gateway, snapshot: Snapshot, key: str) -> Grant:
     """The grant behind a key, whatever its state. Raises Refusal when there is none."""
     if len(key) > KEY_LIMIT or not is_well_formed(key):
-        raise Refusal(401, "spend_token_malformed", "this is not a virtual key: expected one that starts with visk_live_")
+        raise Refusal(
+            401,
+            "spend_token_malformed",
+            "this is not a virtual key: expected one that starts with visk_live_",
+        )
     grant = gateway.grant(snapshot, key)
     if grant is None:
         raise Refusal(401, "spend_token_invalid", "this virtual key is not known here")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from visionality.core.call import Headers, Refusal
@@ -9,6 +10,8 @@ from visionality.core.call import Headers, Refusal
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+SWALLOW_SECONDS = 2.0
 
 
 class ClientGone(Exception):
@@ -19,6 +22,7 @@ async def body(headers: Headers, receive: Receive, limit: int, seconds: float) -
     """The request's body. Raises Refusal (408, 413, 415) or ClientGone."""
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
+            await _swallow(receive, limit)
             raise _too_large(limit)
         if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
             raise Refusal(415, "unsupported_encoding", "send the body without content-encoding")
@@ -33,12 +37,26 @@ async def body(headers: Headers, receive: Receive, limit: int, seconds: float) -
                 chunk = message.get("body", b"")
                 size += len(chunk)
                 if size > limit:
+                    chunks.clear()
+                    await _swallow(receive, limit)
                     raise _too_large(limit)
                 chunks.append(chunk)
                 if not message.get("more_body"):
                     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     except TimeoutError:
         raise Refusal(408, "body_timeout", f"the body did not arrive within {seconds:g} s") from None
+
+
+async def _swallow(receive: Receive, limit: int) -> None:
+    """Drop what a client is still sending, within bounds: closed at once, it would see a reset and not the refusal."""
+    size = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SWALLOW_SECONDS):
+            while size <= limit:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def _too_large(limit: int) -> Refusal:

@@ -6,7 +6,8 @@ within bounds (drain) or ended at once (cancel), by the provider's policy.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ from visionality.gateway.upstream import Answer, Upstream, UpstreamBroke, Upstre
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one blocking answer that are held until its row is durable."""
+TAIL_WAIT = 1.0
+"""Seconds that a provider may take to end its answer after the terminal event; then its connection is closed."""
 
 
 @dataclass(slots=True)
@@ -74,7 +77,13 @@ class Forwarder:
         except UpstreamBroke as error:
             self._broke(502, "upstream_broke", str(error))
         except TimeoutError:
-            self._broke(504, "upstream_timeout", "the call took longer than it may")
+            if self._gone:
+                self._broke(499, "client_abort", "the client left before the answer was complete")
+            else:
+                self._broke(504, "upstream_timeout", "the call took longer than it may")
+        except asyncio.CancelledError:
+            self._broke(503, "gateway_stopped", "the gateway stopped before the answer was complete")
+            raise
         finally:
             if self._leaving is not None:
                 exchange.client_left = self._leaving.happened
@@ -104,7 +113,9 @@ class Forwarder:
         credential = self.target.provider.credential(self.upstream.secret)
         query = f"?{self.request.query}" if self.request.query else ""
         url = f"{self.upstream.base_url}{self.target.suffix}{query}"
-        return await self.client.send(self.request.method, url, upwards(self.request.headers, credential), body)
+        return await self.client.send(
+            self.request.method, url, upwards(self.request.headers, credential), body
+        )
 
     async def _without_injection(self, refused: Answer) -> Answer:
         """A provider that rejects `stream_options` gets the client's very own body, once."""
@@ -132,19 +143,22 @@ class Forwarder:
         head = [*downwards(answer.headers, self.request_id), (b"x-accel-buffering", b"no")]
         await self.send({"type": "http.response.start", "status": 200, "headers": head})
         exchange.streaming = True
+        chunks = answer.chunks()
         try:
-            async for chunk in answer.chunks():
+            async for chunk in chunks:
                 out = reader.feed(chunk)
                 if out and not self._gone:
                     if exchange.first_byte_at is None:
                         exchange.first_byte_at = self.gateway.now()
                     await self.send({"type": "http.response.body", "body": out, "more_body": True})
-                if reader.complete and self._gone:
+                if reader.complete:
+                    await _tail(chunks, reader)
                     break
-            exchange.finish = None if reader.complete else "truncated"
         finally:
             exchange.metered = reader.metered(self.document)
             exchange.body = reader.finish()
+        if not reader.complete and exchange.metered.finish != "upstream_error":
+            exchange.finish = "truncated"
 
     @property
     def _gone(self) -> bool:
@@ -164,9 +178,20 @@ class Forwarder:
         exchange = self.exchange
         exchange.failure = (status, code, message)
         exchange.finish = code
-        if exchange.metered.source == "none" and self.target.route.kind == "model_call" and exchange.status in {0, 200}:
+        if (
+            exchange.metered.source == "none"
+            and self.target.route.kind == "model_call"
+            and exchange.status in {0, 200}
+        ):
             exchange.metered = self.target.route.dialect.reader(self.ask).metered(self.document)
 
+
+async def _tail(chunks: AsyncIterator[bytes], reader: StreamReader) -> None:
+    """Read to the end of an answer that is complete, so that its connection serves the next call. No fault counts any more."""
+    with suppress(TimeoutError, UpstreamBroke):
+        async with asyncio.timeout(TAIL_WAIT):
+            async for chunk in chunks:
+                reader.feed(chunk)
 
 
 def _is_event_stream(headers: Headers) -> bool:

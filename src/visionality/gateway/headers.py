@@ -3,23 +3,60 @@
 from visionality.core.call import Headers
 
 _HOP_BY_HOP = frozenset(
-    {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
 )
 _NOT_UP = _HOP_BY_HOP | {
-    b"host", b"content-length", b"expect", b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie",
-    b"accept-encoding", b"openai-organization", b"openai-project", b"forwarded", b"via",
+    b"host",
+    b"content-length",
+    b"expect",
+    b"authorization",
+    b"x-api-key",
+    b"api-key",
+    b"x-goog-api-key",
+    b"cookie",
+    b"accept-encoding",
+    b"openai-organization",
+    b"openai-project",
+    b"forwarded",
+    b"via",
 }
 _NOT_UP_PREFIXES = (b"x-acc-", b"x-vis-", b"x-forwarded-")
-_NOT_DOWN = _HOP_BY_HOP | {b"content-length", b"set-cookie", b"server", b"date", b"alt-svc", b"strict-transport-security"}
+_HANDLE = b"visk_live_"
+_NOT_DOWN = _HOP_BY_HOP | {
+    b"content-length",
+    b"set-cookie",
+    b"server",
+    b"date",
+    b"alt-svc",
+    b"strict-transport-security",
+}
 
 
 def upwards(headers: Headers, credential: tuple[bytes, bytes]) -> Headers:
-    """The client's headers without its credential and what is between it and us, and the provider's key."""
-    named = {token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")}
+    """The client's headers without its credential, wherever it sits, and what is between it and us, and the provider's key."""
+    named = {
+        token.strip().lower()
+        for name, value in headers
+        if name == b"connection"
+        for token in value.split(b",")
+    }
     kept = [
         (name, value)
         for name, value in headers
-        if name not in _NOT_UP and name not in named and not name.startswith(_NOT_UP_PREFIXES)
+        if name not in _NOT_UP
+        and name not in named
+        and not name.startswith(_NOT_UP_PREFIXES)
+        and _HANDLE not in value
     ]
     return (*kept, (b"accept-encoding", b"identity"), credential)
 

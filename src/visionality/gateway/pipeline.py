@@ -64,10 +64,25 @@ class Call:
             await self._refused(Refusal(500, "internal_error", "the gateway failed before the call was sent"))
             return
         forwarder = Forwarder(
-            self.gateway, self.upstream, self.target, upstream, request, ask, document, str(self.id), self.receive, self.send
+            self.gateway,
+            self.upstream,
+            self.target,
+            upstream,
+            request,
+            ask,
+            document,
+            str(self.id),
+            self.receive,
+            self.send,
         )
-        exchange = await self._held(forwarder, row, hold)
-        durable = await self._settled(row, hold, exchange)
+        try:
+            exchange = await self._held(forwarder, row)
+        except asyncio.CancelledError:
+            self._completed(row, forwarder.exchange)
+            self.gateway.writer.settle(row, hold, settle.rest_of(row, hold, self.gateway))
+            raise
+        self._completed(row, exchange)
+        durable = await self._durable(row, hold)
         await self._answered(row, exchange, durable=durable)
 
     async def _identified(self) -> tuple[Row, Request, Ask, dict[str, Any]]:
@@ -95,7 +110,7 @@ class Call:
         attribute.with_request(row, request, ask)
         return row, request, ask, document
 
-    async def _held(self, forwarder: Forwarder, row: Row, hold: Hold) -> Exchange:
+    async def _held(self, forwarder: Forwarder, row: Row) -> Exchange:
         """Forward under the hold. A fault of ours still settles: the call may have left."""
         try:
             return await forwarder.run()
@@ -105,12 +120,14 @@ class Call:
             exchange.failure = (500, "internal_error", f"the gateway failed: {type(error).__name__}")
             return exchange
 
-    async def _settled(self, row: Row, hold: Hold, exchange: Exchange) -> bool:
-        """Price the call and make its row durable. False when that took longer than a client is made to wait."""
+    def _completed(self, row: Row, exchange: Exchange) -> None:
+        """Price the call and write into its row what came of it."""
         settle.price(self.gateway, row, self.target, exchange.metered)
         settle.stamp(self.gateway, row, self.started)
         row.finish = exchange.finish or row.finish
-        row.status_code = exchange.failure[0] if exchange.failure and not exchange.streaming else exchange.status
+        row.status_code = (
+            exchange.failure[0] if exchange.failure and not exchange.streaming else exchange.status
+        )
         row.upstream_request_id = settle.upstream_id(dict(exchange.headers))
         if exchange.first_byte_at is not None:
             row.ttft_ms = round((exchange.first_byte_at - self.started) * 1000)
@@ -118,9 +135,11 @@ class Call:
             row.decision, row.reason = "failed", exchange.failure[1]
         elif exchange.status >= 400:
             row.decision, row.reason = "failed", "upstream_refused"
-        return await self._durable(row, hold)
+        elif exchange.metered.finish == "upstream_error":
+            row.decision, row.reason = "failed", "upstream_error"
 
     async def _durable(self, row: Row, hold: Hold | None) -> bool:
+        """Make the row durable. False when that took longer than a client is made to wait."""
         rest = settle.rest_of(row, hold, self.gateway) if hold else None
         try:
             async with asyncio.timeout(self.gateway.settings.commit_wait):
@@ -134,7 +153,11 @@ class Call:
         dialect, request_id = self.target.route.dialect, str(self.id)
         failure = exchange.failure
         if not durable:
-            failure = (503, "ledger_unavailable", "the answer is complete, but its ledger row is not durable yet")
+            failure = (
+                503,
+                "ledger_unavailable",
+                "the answer is complete, but its ledger row is not durable yet",
+            )
         if exchange.streaming:
             last = exchange.body
             if failure:

@@ -8,7 +8,7 @@ from visionality.core.call import Refusal
 from visionality.gateway.client import Send, answer
 from visionality.gateway.dialects import Dialect
 
-_FINAL = frozenset({400, 401, 402, 403, 404, 413, 415})
+_FINAL = frozenset({400, 401, 402, 403, 404, 413, 415, 426})
 
 
 async def refuse(send: Send, dialect: Dialect, refusal: Refusal, request_id: str) -> None:

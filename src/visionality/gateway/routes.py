@@ -41,7 +41,11 @@ def find(method: str, path: str, *, anthropic: bool) -> Target | None:
 
 def spoken(path: str, *, anthropic: bool) -> Dialect:
     """The dialect to refuse in when no route matches."""
-    return MESSAGES if anthropic or path.startswith("/anthropic") or path.endswith("/messages") else CHAT_COMPLETIONS
+    return (
+        MESSAGES
+        if anthropic or path.startswith("/anthropic") or path.endswith("/messages")
+        else CHAT_COMPLETIONS
+    )
 
 
 def _target(found: list[tuple[Provider, Route]], segment: str, *, anthropic: bool) -> Target:

@@ -1,4 +1,4 @@
-"""After a call: usage × rates = cost, and the row is final."""
+"""After a call: usage times rates is cost, and the row is final."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -59,7 +59,9 @@ def rest_of(row: Row, hold: Hold, gateway: Gateway) -> Hold | None:
     """What stays held after an estimate: the difference up to the worst case. Holds are not freed on a guess."""
     if row.usage_source != "tokenizer_estimate" or hold.amount_nusd <= row.cost_nusd:
         return None
-    return Hold(row.org_id, uuid7(), row.request_id, hold.amount_nusd - row.cost_nusd, gateway.clock() + REST_STANDS)
+    return Hold(
+        row.org_id, uuid7(), row.request_id, hold.amount_nusd - row.cost_nusd, gateway.clock() + REST_STANDS
+    )
 
 
 def upstream_id(headers: Mapping[bytes, bytes]) -> str | None:

@@ -26,7 +26,7 @@ class Gateway:
     clock: Clock
     keys: KeyProvider
     books: dict[UUID, PriceBook] = field(default_factory=dict)
-    secrets: dict[UUID, bytes] = field(default_factory=dict)
+    secrets: dict[tuple[UUID, UUID], bytes] = field(default_factory=dict)
     draining: int = 0
     writer: LedgerWriter = field(init=False)
     snapshots: SnapshotKeeper = field(init=False)
@@ -42,23 +42,32 @@ class Gateway:
                 record.version,
                 record.provider,
                 record.model,
-                {bucket: Decimal(rate) for bucket, rate in msgspec.json.decode(record.rates, type=dict[str, str]).items()},
+                {
+                    bucket: Decimal(rate)
+                    for bucket, rate in msgspec.json.decode(record.rates, type=dict[str, str]).items()
+                },
                 record.effective_from,
                 record.source,
             )
             for record in organisation.prices
         )
+        live = {record.credential_id for record in organisation.providers.values()}
+        for org_id, credential_id in list(self.secrets):
+            if org_id == organisation.org_id and credential_id not in live:
+                del self.secrets[org_id, credential_id]
 
     def grant(self, snapshot: Snapshot, handle: str) -> Grant | None:
         return snapshot.grants.get(at_rest(self._pepper, handle))
 
     def secret(self, org_id: UUID, record: ProviderRecord) -> bytes:
         """A provider's key, opened once. Raises SealBroken."""
-        opened = self.secrets.get(record.credential_id)
+        opened = self.secrets.get((org_id, record.credential_id))
         if opened is None:
-            kek = self.keys.unwrap(organisation_context(org_id, record.kek_id, record.generation), record.wrapped)
+            kek = self.keys.unwrap(
+                organisation_context(org_id, record.kek_id, record.generation), record.wrapped
+            )
             context = provider_context(org_id, record.credential_id, record.kek_id, record.generation)
-            opened = self.secrets[record.credential_id] = unseal(kek, context, record.sealed)
+            opened = self.secrets[org_id, record.credential_id] = unseal(kek, context, record.sealed)
         return opened
 
     @property
@@ -68,4 +77,3 @@ class Gateway:
     def now(self) -> float:
         """Monotonic seconds, for latencies and deadlines."""
         return asyncio.get_running_loop().time()
-

@@ -15,6 +15,12 @@ from visionality.core.call import Headers
 
 READ_BUFFER = 64 * 1024
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_NOT_CONNECTED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
 
 
 class UpstreamUnreachable(Exception):
@@ -76,15 +82,20 @@ class Upstream:
     async def send(self, method: str, url: str, headers: Headers, body: bytes) -> Answer:
         """Send a request and wait for the head of its answer. Raises UpstreamUnreachable or UpstreamBroke."""
         try:
+            target = URL(url, encoded=True)
+            proxy = self._proxy(target)
+        except ValueError as error:
+            raise UpstreamUnreachable(f"its address is none: {error}") from None
+        try:
             response = await self._session.request(
                 method,
-                target := URL(url, encoded=True),
-                proxy=self._proxy(target),
-                headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
+                target,
+                proxy=proxy,
+                headers=[(name.decode("latin-1"), _text(value)) for name, value in headers],
                 data=body or None,
                 allow_redirects=False,
             )
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+        except _NOT_CONNECTED as error:
             raise UpstreamUnreachable(str(error) or type(error).__name__) from None
         except aiohttp.SocketTimeoutError:
             raise UpstreamSilent("the provider did not answer") from None
@@ -99,3 +110,11 @@ class Upstream:
             spared = target.host is None or proxy_bypass(target.host)
             self._proxy_of[place] = None if spared else self._proxies.get(target.scheme)
         return self._proxy_of[place]
+
+
+def _text(value: bytes) -> str:
+    """A header's value as the client library wants it. It writes UTF-8, so valid UTF-8 arrives byte for byte."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -5,16 +5,20 @@ reprices the whole request) and variants for service tiers; here they become a `
 A context that the snapshot does not know is answered with "unknown", never with the standard price.
 """
 
+import math
+import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 
 from genai_prices.data_snapshot import get_snapshot
-from genai_prices.types import ModelInfo, TieredPrices
+from genai_prices.types import ConditionalPrice, ModelInfo, TieredPrices, TimeOfDateConstraint
 
 from visionality.core.pricing import RateCard
 
@@ -22,8 +26,14 @@ SNAPSHOT = f"genai-prices {version('genai-prices')}"
 SNAPSHOT_VERSION = 1
 """The price version of the bundled snapshot alone; an override takes the next number."""
 
-STANDARD = frozenset({"default", "standard", "auto", "sync", "on_demand"})
+STANDARD = frozenset({"default", "standard", "auto", "sync", "on_demand", "global"})
 """What providers call the tier that the plain price is for."""
+
+UPLIFTS: Mapping[tuple[str, str, str], Decimal] = {("anthropic", "inference_geo", "us"): Decimal("1.1")}
+"""Factors on every token price that the snapshot does not know.
+
+Anthropic's pricing page, "Data residency pricing": inference in the US only costs 1.1 times the standard price.
+"""
 
 _PRICE_KEYS: dict[str, tuple[str, ...]] = {
     "in_text": ("input_text_mtok", "input_mtok"),
@@ -42,6 +52,11 @@ _PRICE_KEYS: dict[str, tuple[str, ...]] = {
 """Bucket -> the snapshot's price keys, the nearest first; a missing special price falls back to the general one."""
 
 BUCKETS = tuple(_PRICE_KEYS)
+
+_DATE = re.compile(r"[-@](?:\d{8}|\d{4}-\d{2}-\d{2})$")
+_MINUTE = 60
+_ONE = Decimal(1)
+_NOT_TOKENS = frozenset({"web_search"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,48 +85,147 @@ class PriceBook:
         self, provider: str, model: str, at: datetime, tier: Mapping[str, str], total_input_tokens: int
     ) -> RateCard | None:
         """The rates that apply, or None when nobody knows them. `tier` is what the provider said it served."""
-        context = {name: value for name, value in tier.items() if value not in STANDARD}
-        for override in reversed(self._overrides.get((provider, model.lower()), ())):
-            if override.effective_from <= at and not context:
-                return RateCard(override.usd_per_million, self.version, f"override {override.version}: {override.source}")
-        info = _model(provider, model)
-        if info is None:
+        context = frozenset((name, value) for name, value in tier.items() if value not in STANDARD)
+        is_standard = all((provider, *pair) in UPLIFTS for pair in context)
+        if is_standard and (override := self._override(provider, model.lower(), at)):
+            lines = _lifted(override.usd_per_million, _uplift(provider, context))
+            return RateCard(lines, self.version, f"override {override.version}: {override.source}")
+        rates = _rates(provider, model, context, int(at.timestamp()) // _MINUTE)
+        if rates is None:
             return None
-        prices = info.get_prices(at)
-        if context:
-            standard, prices = prices, info.get_prices(at, context)
-            if prices == standard:
-                return None
-        if prices.requests_kcount is not None:
-            return None
-        return RateCard(_rates(prices, total_input_tokens), self.version, f"{SNAPSHOT}: {info.id}")
+        return RateCard(rates.at(total_input_tokens), self.version, rates.source)
 
     def dearest(self, provider: str, model: str, at: datetime) -> RateCard | None:
-        """For a reservation: every rate at its highest long-context tier."""
-        return self.card(provider, model, at, {}, 2**62)
+        """For a reservation: each bucket at its dearest over all tiers, times of day and sizes of input."""
+        cards = [_dearest(provider, model, int(at.timestamp()) // _MINUTE)]
+        if override := self._override(provider, model.lower(), at):
+            cards.append(_lifted(override.usd_per_million, _highest_uplift(provider)))
+        rates: dict[str, Decimal] = {}
+        for bucket, rate in (line for card in cards for line in card.items()):
+            rates[bucket] = max(rate, rates.get(bucket, rate))
+        return RateCard(rates, self.version, "the dearest of each bucket") if rates else None
 
     def context_window(self, provider: str, model: str) -> int | None:
         info = _model(provider, model)
         return info.context_window if info else None
 
-
-@lru_cache(maxsize=4096)
-def _model(provider: str, model: str) -> ModelInfo | None:
-    try:
-        return get_snapshot().find_provider_model(model, None, provider, None)[1]
-    except LookupError:
+    def _override(self, provider: str, model: str, at: datetime) -> Override | None:
+        """The newest override in force: of this very name, else of the name without its snapshot's date."""
+        for name in dict.fromkeys((model, _DATE.sub("", model))):
+            for override in reversed(self._overrides.get((provider, name), ())):
+                if override.effective_from <= at:
+                    return override
         return None
 
 
-def _rates(prices: Any, total_input_tokens: int) -> dict[str, Decimal]:
-    rates = {}
-    for bucket, keys in _PRICE_KEYS.items():
-        for key in keys:
-            price = getattr(prices, key)
-            if price is not None:
-                rates[bucket] = _tiered(price, total_input_tokens) * (1000 if key.endswith("_kcount") else 1)
-                break
-    return rates
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """All sizes of input at once: `cards[n]` holds from above `starts[n - 1]` up to and with `starts[n]`."""
+
+    starts: tuple[int, ...]
+    cards: tuple[Mapping[str, Decimal], ...]
+    source: str
+
+    def at(self, total_input_tokens: int) -> Mapping[str, Decimal]:
+        return self.cards[bisect_left(self.starts, total_input_tokens)]
+
+
+@lru_cache(maxsize=4096)
+def _model(provider: str, model: str) -> ModelInfo | None:
+    """The snapshot's model. Not by its own look-up, whose caches grow with every name that a client makes up."""
+    snapshot = get_snapshot()
+    try:
+        found = snapshot.find_provider(None, provider, None)
+    except LookupError:
+        return None
+    return found.find_model(model, all_providers=snapshot.providers)
+
+
+@lru_cache(maxsize=4096)
+def _rates(provider: str, model: str, context: frozenset[tuple[str, str]], minute: int) -> _Rates | None:
+    """The snapshot's rates in a minute of UTC (no price in it changes within one), or None."""
+    info = _model(provider, model)
+    if info is None:
+        return None
+    at = datetime.fromtimestamp(minute * _MINUTE, UTC)
+    named = {(name, value) for name, value in context if (provider, name, value) not in UPLIFTS}
+    if not named <= _priced_contexts(info, at, dict(named)):
+        return None
+    prices = info.get_prices(at, dict(named))
+    if prices.requests_kcount is not None:
+        return None
+    return _compiled(prices, _uplift(provider, context), f"{SNAPSHOT}: {info.id}")
+
+
+def _uplift(provider: str, context: Iterable[tuple[str, str]]) -> Decimal:
+    return math.prod((UPLIFTS.get((provider, *pair), _ONE) for pair in context), start=_ONE)
+
+
+def _lifted(card: Mapping[str, Decimal], uplift: Decimal) -> Mapping[str, Decimal]:
+    if uplift == 1:
+        return card
+    return {bucket: rate if bucket in _NOT_TOKENS else rate * uplift for bucket, rate in card.items()}
+
+
+def _priced_contexts(info: ModelInfo, at: datetime, context: Mapping[str, str]) -> set[tuple[str, str]]:
+    """What of a context the snapshot has a price for. It would fall back to the standard price in silence."""
+    return {
+        pair
+        for variant in info.price_variants or ()
+        if (variant.constraint is None or variant.constraint.active(at))
+        and variant.when.items() <= context.items()
+        for pair in variant.when.items()
+    }
+
+
+@lru_cache(maxsize=4096)
+def _dearest(provider: str, model: str, minute: int) -> Mapping[str, Decimal]:
+    info = _model(provider, model)
+    if info is None:
+        return {}
+    at = datetime.fromtimestamp(minute * _MINUTE, UTC)
+    standard = info.get_prices(at)
+    if standard.requests_kcount is not None:
+        return {}
+    priced = [standard, *(info.get_prices(at, variant.when) for variant in info.price_variants or ())]
+    if isinstance(info.prices, list):
+        priced += [one.prices for one in info.prices if _is_of_the_day(one)]
+    uplift = _highest_uplift(provider)
+    rates: dict[str, Decimal] = {}
+    for prices in priced:
+        for card in _compiled(prices, uplift, "").cards:
+            for bucket, rate in card.items():
+                rates[bucket] = max(rate, rates.get(bucket, rate))
+    return MappingProxyType(rates)
+
+
+def _highest_uplift(provider: str) -> Decimal:
+    return max((factor for key, factor in UPLIFTS.items() if key[0] == provider), default=_ONE)
+
+
+def _is_of_the_day(price: ConditionalPrice) -> bool:
+    return isinstance(price.constraint, TimeOfDateConstraint)
+
+
+def _compiled(prices: Any, uplift: Decimal, source: str) -> _Rates:
+    chosen = {bucket: found for bucket, keys in _PRICE_KEYS.items() if (found := _nearest(prices, keys))}
+    tiered = [price for _, price in chosen.values() if isinstance(price, TieredPrices)]
+    starts = sorted({tier.start for price in tiered for tier in price.tiers})
+    cards = []
+    for total in [0, *(start + 1 for start in starts)]:
+        card = {
+            bucket: _tiered(price, total) * (1000 if key.endswith("_kcount") else 1)
+            for bucket, (key, price) in chosen.items()
+        }
+        cards.append(MappingProxyType(_lifted(card, uplift)))
+    return _Rates(tuple(starts), tuple(cards), source)
+
+
+def _nearest(prices: Any, keys: tuple[str, ...]) -> tuple[str, Decimal | TieredPrices] | None:
+    for key in keys:
+        if (price := getattr(prices, key)) is not None:
+            return key, price
+    return None
 
 
 def _tiered(price: Decimal | TieredPrices, total_input_tokens: int) -> Decimal:

@@ -137,7 +137,9 @@ class SnapshotKeeper:
                 async with asyncio.timeout(1.0):
                     await self._polled.wait()
             except TimeoutError:
-                raise SnapshotStale("the control data is older than it may be and could not be read again") from None
+                raise SnapshotStale(
+                    "the control data is older than it may be and could not be read again"
+                ) from None
         return self._snapshot
 
     async def _run(self) -> None:
@@ -171,7 +173,9 @@ class SnapshotKeeper:
                 self._changed(organisations[org_id])
             self._snapshot = Snapshot(
                 MappingProxyType(organisations),
-                MappingProxyType({grant.handle_hmac: grant for org in organisations.values() for grant in org.grants}),
+                MappingProxyType(
+                    {grant.handle_hmac: grant for org in organisations.values() for grant in org.grants}
+                ),
             )
         self._polled_at = started
         self._polled.set()

@@ -41,5 +41,3 @@ def _provider(settings: Settings, *, may_make: bool, report: Callable[[str], Non
     if settings.master_key is not None:
         return env.from_text(settings.master_key)
     return env.from_data_dir(settings.data_dir, may_make, report)
-
-

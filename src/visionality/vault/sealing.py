@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _HEAD = b"\x02\x01"
-_SALT, _NONCE, _COMMIT = 16, 12, 16
+_GENERATION, _SALT, _NONCE, _COMMIT, _TAG = 4, 16, 12, 16, 16
 
 
 class SealBroken(Exception):
@@ -44,15 +44,17 @@ def seal(kek: bytes, context: Context, secret: bytes) -> bytes:
     """The record to store for a secret, under a 32-byte key-encryption key."""
     salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
     key, commitment = _derive(kek, salt, context)
-    head = _HEAD + context.generation.to_bytes(4, "big")
+    head = _HEAD + context.generation.to_bytes(_GENERATION, "big")
     return head + salt + nonce + commitment + AESGCM(key).encrypt(nonce, secret, context.aad())
 
 
 def unseal(kek: bytes, context: Context, record: bytes) -> bytes:
     """The secret again. Raises SealBroken, which says no more than that."""
-    if record[:2] != _HEAD or len(record) < 6 + _SALT + _NONCE + _COMMIT + 16:
+    if record[:2] != _HEAD or len(record) < 2 + _GENERATION + _SALT + _NONCE + _COMMIT + _TAG:
         raise SealBroken("this is no sealed record")
-    salt, nonce, stored, sealed = _cut(record[6:], _SALT, _NONCE, _COMMIT)
+    generation, salt, nonce, stored, sealed = _cut(record[2:], _GENERATION, _SALT, _NONCE, _COMMIT)
+    if generation != context.generation.to_bytes(_GENERATION, "big"):
+        raise SealBroken("the record is of another generation of the key")
     key, commitment = _derive(kek, salt, context)
     if not hmac.compare_digest(commitment, stored):
         raise SealBroken("the record was sealed under another key or for another owner")

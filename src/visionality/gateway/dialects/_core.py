@@ -76,4 +76,8 @@ def nonsense(reported: object, names: tuple[str, ...]) -> list[str]:
     """The members of a report that are there and are no counts."""
     if not isinstance(reported, dict):
         return []
-    return [f"{name} is no count" for name in names if reported.get(name) is not None and counted(reported[name]) is None]
+    return [
+        f"{name} is no count"
+        for name in names
+        if reported.get(name) is not None and counted(reported[name]) is None
+    ]

@@ -22,7 +22,9 @@ from visionality.gateway.dialects.text import request_text, text_of
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_DELTA = re.compile(rb'"(?:content|reasoning_content|reasoning|refusal|arguments)"\s*:\s*("(?:[^"\\]++|\\.)*+")')
+_DELTA = re.compile(
+    rb'"(?:content|reasoning_content|reasoning|refusal|arguments)"\s*:\s*("(?:[^"\\]++|\\.)*+")'
+)
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"([a-z_]{1,40})"')
 _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])')
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
@@ -216,10 +218,15 @@ def _with_usage_included(options: bytes) -> bytes:
 
 
 def _is_report(reported: Mapping[str, Any]) -> bool:
-    return counted(reported.get("prompt_tokens")) is not None and counted(reported.get("completion_tokens")) is not None
+    return (
+        counted(reported.get("prompt_tokens")) is not None
+        and counted(reported.get("completion_tokens")) is not None
+    )
 
 
-def _metered(reported: dict[str, Any], answer: Mapping[str, Any], source: UsageSource, finish: str | None) -> Metered:
+def _metered(
+    reported: dict[str, Any], answer: Mapping[str, Any], source: UsageSource, finish: str | None
+) -> Metered:
     usage = _usage(reported)
     return Metered(
         usage,
@@ -244,7 +251,9 @@ def _parts(reported: Mapping[str, Any], details: str, names: tuple[str, ...]) ->
 
 def _completion(reported: Mapping[str, Any]) -> int:
     """All output. Vendors that count reasoning beside `completion_tokens` (xAI) give themselves away in the total."""
-    prompt, completion, total = (count(reported.get(f"{name}_tokens")) for name in ("prompt", "completion", "total"))
+    prompt, completion, total = (
+        count(reported.get(f"{name}_tokens")) for name in ("prompt", "completion", "total")
+    )
     reasoning = _parts(reported, "completion_tokens_details", _OUT)[0]
     return completion + reasoning if total == prompt + completion + reasoning else completion
 
@@ -269,7 +278,11 @@ def _problem(reported: Mapping[str, Any], usage: Usage) -> str | None:
     found = nonsense(reported, ("total_tokens",))
     found += nonsense(reported.get("prompt_tokens_details"), _IN)
     found += nonsense(reported.get("completion_tokens_details"), _OUT)
-    prompt, completion, total = count(reported.get("prompt_tokens")), _completion(reported), reported.get("total_tokens")
+    prompt, completion, total = (
+        count(reported.get("prompt_tokens")),
+        _completion(reported),
+        reported.get("total_tokens"),
+    )
     if not prompt:
         found.append("no input is reported")
     if usage.total_input_tokens != prompt:

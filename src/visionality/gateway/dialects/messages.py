@@ -83,7 +83,8 @@ class MessagesStream:
         self._held = b""
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
-        self._final = False
+        self._ended = False
+        self._counted_to_the_end = False
         self._emitted = bytearray()
         self._emitted_bytes = 0
         self._finish: str | None = None
@@ -99,7 +100,7 @@ class MessagesStream:
 
     def metered(self, document: Mapping[str, Any]) -> Metered:
         answer = self._message | {"stop_reason": self._finish}
-        if self._final and _is_report(self._usage):
+        if self._ended and self._counted_to_the_end and _is_report(self._usage):
             return _metered(self._usage, answer, "provider_final")
         emitted = sum(estimated_tokens(text_of(match[1])) for match in _DELTA.finditer(self._emitted))
         if self._emitted_bytes > EMITTED_LIMIT:
@@ -115,7 +116,7 @@ class MessagesStream:
             if len(self._emitted) < EMITTED_LIMIT:
                 self._emitted += event
         elif b'"message_stop"' in event and _kind(event) == "message_stop":
-            self.complete = self._final = True
+            self.complete = self._ended = True
             self._held = event
             return b""
         elif b'"usage"' in event or b'"message_start"' in event or b'"error"' in event:
@@ -133,9 +134,12 @@ class MessagesStream:
                 self._merge(message.get("usage"))
             case {"type": "message_delta"}:
                 self._merge(document.get("usage"))
-                if isinstance(delta := document.get("delta"), dict) and (stop := clean(delta.get("stop_reason"), 60)):
+                self._counted_to_the_end |= isinstance(document.get("usage"), dict)
+                if isinstance(delta := document.get("delta"), dict) and (
+                    stop := clean(delta.get("stop_reason"), 60)
+                ):
                     self._finish = stop
-                    self._final = True
+                    self._ended = True
             case {"type": "error"}:
                 self._finish = "upstream_error"
 
@@ -145,7 +149,10 @@ class MessagesStream:
 
 
 def _is_report(reported: Mapping[str, Any]) -> bool:
-    return counted(reported.get("input_tokens")) is not None and counted(reported.get("output_tokens")) is not None
+    return (
+        counted(reported.get("input_tokens")) is not None
+        and counted(reported.get("output_tokens")) is not None
+    )
 
 
 def _metered(reported: Mapping[str, Any], answer: Mapping[str, Any], source: UsageSource) -> Metered:
@@ -211,23 +218,31 @@ def _problem(reported: Mapping[str, Any]) -> str | None:
     if not _usage(reported).total_input_tokens:
         found.append("no input is reported")
     if _thinking(reported) > count(reported.get("output_tokens")):
-        found.append(f"thinking is {_thinking(reported)}, output_tokens says {count(reported.get('output_tokens'))}")
+        found.append(
+            f"thinking is {_thinking(reported)}, output_tokens says {count(reported.get('output_tokens'))}"
+        )
     written = counted(reported.get("cache_creation_input_tokens"))
     parts = sum(count(split.get(name)) for name in _WRITES) if isinstance(split, dict) else None
     if written is not None and parts is not None and parts != written:
         found.append(f"cache_creation adds up to {parts}, cache_creation_input_tokens says {written}")
-    if any(entry.get("type") not in {"message", "compaction"} for entry in _iterations(reported)):
+    if any(entry.get("type") not in ("message", "compaction") for entry in _iterations(reported)):
         found.append("another model took part, and its tokens are not in the sum")
     return "; ".join(found) or None
 
 
-def _estimated(document: Mapping[str, Any], emitted: int, answer: Mapping[str, Any], reported: Mapping[str, Any]) -> Metered:
+def _estimated(
+    document: Mapping[str, Any], emitted: int, answer: Mapping[str, Any], reported: Mapping[str, Any]
+) -> Metered:
     """What is known of the input, else our count of it; of the output, the larger of report and our count."""
     known = _usage(reported)
     read = known.in_text
     if not known.total_input_tokens:
-        read = estimated_tokens(request_text([document.get("system"), document.get("messages"), document.get("tools")]))
-    usage = msgspec.structs.replace(known, in_text=read, out_text=max(emitted, known.output_tokens), out_reasoning=0)
+        read = estimated_tokens(
+            request_text([document.get("system"), document.get("messages"), document.get("tools")])
+        )
+    usage = msgspec.structs.replace(
+        known, in_text=read, out_text=max(emitted, known.output_tokens), out_reasoning=0
+    )
     return Metered(
         usage,
         "tokenizer_estimate",

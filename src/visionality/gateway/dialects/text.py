@@ -16,7 +16,9 @@ def request_text(value: Any) -> str:
         if isinstance(item, str):
             found.append(item)
         elif isinstance(item, dict):
-            open_values.extend(part for name, part in item.items() if name not in {"data", "image_url", "file_data"})
+            open_values.extend(
+                part for name, part in item.items() if name not in {"data", "image_url", "file_data"}
+            )
         elif isinstance(item, list):
             open_values.extend(item)
     return " ".join(found)

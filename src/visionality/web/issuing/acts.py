@@ -1,7 +1,6 @@
 """Issuing and revoking virtual keys: the change and its `key_events` row in one transaction."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -66,13 +65,10 @@ def issue(act: Act, keys: KeyProvider, bound: Bindings) -> tuple[VirtualKey, str
     return key, handle
 
 
-def everything(act: Act) -> Sequence[VirtualKey]:
+def everything(act: Act) -> list[VirtualKey]:
     """All keys of the organisation, the newest first."""
-    return (
-        VirtualKey.objects.filter(org_id=act.org_id)
-        .select_related("agent", "project", "customer")
-        .order_by("-issued_at")
-    )
+    keys = VirtualKey.objects.filter(org_id=act.org_id).select_related("agent", "project", "customer")
+    return list(keys.order_by("-issued_at"))
 
 
 def revoke(act: Act, name: str) -> VirtualKey:

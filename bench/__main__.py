@@ -1,0 +1,165 @@
+"""`make bench`: run every scenario once and print the tables of docs/benchmarks.md."""
+
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import uvloop
+
+from bench.caller import Caller, request
+from bench.process import used
+from visionality.postgres import read_endpoint
+
+CALLS = int(os.environ.get("BENCH_CALLS", "6000"))
+PROMPT = "word " * 90
+BLOCKING = json.dumps(
+    {"model": "gpt-4o", "max_tokens": 200, "messages": [{"role": "user", "content": PROMPT}]}
+).encode()
+STREAMED = json.dumps(
+    {"model": "gpt-4o", "max_tokens": 200, "stream": True, "messages": [{"role": "user", "content": PROMPT}]}
+).encode()
+VIS = [sys.executable, "-m", "visionality.cli"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One scenario: rate, latencies in ms, CPU in microseconds a call."""
+
+    callers: int
+    per_second: float
+    p50: float
+    p99: float
+    first_event_p50: float
+    first_event_p99: float
+    gateway_us: float
+    postgres_us: float
+
+
+async def play(port: int, key: str, body: bytes, callers: int, calls: int, pids: dict[str, int]) -> Measured:
+    """`callers` connections make `calls` calls altogether."""
+    loop = asyncio.get_running_loop()
+    text = request(port, "/v1/chat/completions", key, body)
+    ends: list[float] = []
+    firsts: list[float] = []
+
+    async def one() -> None:
+        _, caller = await loop.create_connection(Caller, "127.0.0.1", port)
+        for _ in range(calls // callers):
+            began = time.perf_counter()
+            answer = await caller.call(text)
+            ends.append(time.perf_counter() - began)
+            if not answer.startswith(b"HTTP/1.1 200"):
+                raise RuntimeError(answer.decode(errors="replace"))
+            if caller.first_event:
+                firsts.append(caller.first_event - began)
+        caller.close()
+
+    before = {name: used(pid) for name, pid in pids.items()}
+    began = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(callers)))
+    took = time.perf_counter() - began
+    spent = {name: (used(pid).cpu_s - before[name].cpu_s) / len(ends) * 1e6 for name, pid in pids.items()}
+    return Measured(
+        callers,
+        len(ends) / took,
+        percentile(ends, 50),
+        percentile(ends, 99),
+        percentile(firsts, 50),
+        percentile(firsts, 99),
+        spent.get("gateway", 0.0),
+        spent.get("postgres", 0.0),
+    )
+
+
+def percentile(seconds: list[float], percent: int) -> float:
+    """In milliseconds; 0 without values."""
+    if not seconds:
+        return 0.0
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000
+
+
+def table(title: str, direct: list[Measured], through: list[Measured], *, streams: bool) -> None:
+    print(f"\n### {title}\n")
+    first = " first event p50 / p99 ms |" if streams else ""
+    rule = "---:|" if streams else ""
+    print(f"| path | callers | calls/s | p50 ms | p99 ms |{first} gateway CPU µs/call | PostgreSQL CPU µs/call |")
+    print(f"|---|---:|---:|---:|---:|{rule}---:|---:|")
+    for name, results in (("sandbox, direct", direct), ("through the gateway", through)):
+        for m in results:
+            events = f" {m.first_event_p50:.2f} / {m.first_event_p99:.2f} |" if streams else ""
+            cpu = f"{m.gateway_us:.0f} | {m.postgres_us:.0f}" if m.gateway_us else "– | –"
+            print(f"| {name} | {m.callers} | {m.per_second:,.0f} | {m.p50:.2f} | {m.p99:.2f} |{events} {cpu} |")
+    for d, t in zip(direct, through, strict=True):
+        print(f"\nadded at {d.callers} callers: p50 {t.p50 - d.p50:.2f} ms, p99 {t.p99 - d.p99:.2f} ms", end="")
+        if streams:
+            print(f", first event p50 {t.first_event_p50 - d.first_event_p50:.2f} ms", end="")
+    print()
+
+
+async def scenarios(summary: dict[str, object], key: str) -> None:
+    gateway, sandbox = (urlsplit(str(summary[name])).port or 0 for name in ("gateway", "sandbox"))
+    known: dict[str, int] = summary["pids"]  # type: ignore[assignment]
+    pids = {name: known[name] for name in ("gateway", "postgres")}
+    await play(gateway, key, BLOCKING, 8, 800, pids)
+    for title, body, sizes, calls, streams in (
+        ("Blocking calls", BLOCKING, (1, 16, 64, 256), CALLS, False),
+        ("Streams of 22 events", STREAMED, (1, 16, 64), CALLS // 3, True),
+    ):
+        direct = [await play(sandbox, "sandbox", body, size, calls, {}) for size in sizes]
+        through = [await play(gateway, key, body, size, calls if size > 1 else calls // 3, pids) for size in sizes]
+        table(title, direct, through, streams=streams)
+
+
+def rows(data_dir: str) -> tuple[int, int]:
+    """Rows in the ledger, and the most that became durable in any one second."""
+    with psycopg.connect(read_endpoint(Path(data_dir)).dsn("vis")) as connection:
+        found = connection.execute(
+            "select sum(n)::bigint, max(n) from (select count(*) as n from vis.request_logs group by date_trunc('second', created_at)) x"
+        ).fetchone()
+    assert found is not None
+    return int(found[0]), int(found[1])
+
+
+def run(*words: str, data_dir: str) -> str:
+    done = subprocess.run([*VIS, *words, "--data-dir", data_dir], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="vis-bench-") as made:
+        Path(made).chmod(0o755)
+        data_dir = f"{made}/data"
+        command = [*VIS, "up", "--json", "--data-dir", data_dir]
+        command += [word for name in ("gateway", "web", "jobs") for word in (f"--{name}-port", "0")]
+        up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            assert up.stdout is not None
+            summary = json.loads(up.stdout.readline())
+            run("project", "add", "BENCH", data_dir=data_dir)
+            run("agent", "add", "bench@localhost", "--owner", "Bench", data_dir=data_dir)
+            key = run("key", "issue", "--agent", "bench@localhost", "--project", "BENCH", data_dir=data_dir)
+            time.sleep(1.5)
+            cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if "model name" in line), "")
+            print(f"{os.cpu_count()} cores ({cpu}), Python {platform.python_version()}; caller, sandbox, gateway and PostgreSQL share them")
+            uvloop.run(scenarios(summary, key))
+            total, most = rows(data_dir)
+            gateway = used(summary["pids"]["gateway"])
+            print(f"\nrows in the ledger: {total:,}; most rows durable in one second: {most:,}")
+            print(f"gateway resident memory: {gateway.resident / 2**20:.0f} MiB")
+        finally:
+            up.terminate()
+            up.wait(60)
+
+
+if __name__ == "__main__":
+    main()

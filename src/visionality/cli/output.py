@@ -1,0 +1,32 @@
+"""The file that a command writes: whole under its name, or not there at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Write beside the name and take it only when everything is on the disk.
+
+    A device or a pipe is written as it is. Raises click.ClickException when the file system will not have it.
+    """
+    is_plain = path.is_file() or not path.exists()
+    unfinished = path.with_name(path.name + ".part") if is_plain else path
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+            file.flush()
+            if is_plain:
+                os.fsync(file.fileno())
+        if is_plain:
+            unfinished.replace(path)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        if is_plain:
+            unfinished.unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+"""What a user may meet is described: every setting, error code and column."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from visionality.core.row import COLUMNS
+from visionality.runtime.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+SOURCE = ROOT / "src" / "visionality"
+
+
+def backticked(name: str) -> set[str]:
+    return set(re.findall(r"`([^`]+)`", (REFERENCE / name).read_text()))
+
+
+def test_every_setting_is_described_with_its_default():
+    text = (REFERENCE / "settings.md").read_text()
+    for field in fields(Settings):
+        line = re.search(rf"^\| `VIS_{field.name.upper()}` \| (.*?) \|", text, re.MULTILINE)
+        assert line is not None, field.name
+        default = Settings.__dataclass_fields__[field.name].default
+        shown = "–" if default is None else str(default).removesuffix(".0")
+        assert line[1].strip("`").removeprefix("./") == shown, field.name
+
+
+def test_every_error_code_is_described():
+    codes = set()
+    for path in (SOURCE / "gateway").rglob("*.py"):
+        codes |= set(re.findall(r"\b[45]\d\d, \"([a-z_]+)\"", path.read_text()))
+    assert "ledger_unavailable" in codes
+    assert codes - backticked("errors.md") == set()
+
+
+@pytest.mark.parametrize("column", [*COLUMNS, "leaf_hash"])
+def test_every_column_is_described(column):
+    assert column in backticked("columns.md")
+
+
+def test_no_float_touches_money():
+    for path in SOURCE.rglob("*.py"):
+        assert not re.search(r"_n?usd\w*\s*[:=]+\s*float", path.read_text()), path
+
+
+def test_every_decision_record_says_what_it_must():
+    records = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert len(records) >= 11
+    for number, path in enumerate(records, 1):
+        text = path.read_text()
+        assert path.name.startswith(f"{number:04d}-")
+        assert text.startswith(f"# {number}. ")
+        for part in ("Context.", "Choice.", "What we gave up.", "What would change our mind."):
+            assert f"**{part}**" in text, path
+
+
+def test_no_address_of_a_package_index_is_locked():
+    assert "://" not in (ROOT / "requirements.lock").read_text()
