@@ -1,5 +1,6 @@
 """A person at the web plane: a cookie jar and plain HTTP."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.cookies import SimpleCookie
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
@@ -68,12 +70,16 @@ class Plane:
     def browser(self) -> Browser:
         return Browser(self.port)
 
+    def tell(self, *words: str) -> Any:
+        """Ask the process for something that no page says."""
+        self.process.stdin.write(" ".join(words) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
     def link(self, org_id: UUID, actor: str = "operator") -> str:
         """The path of a fresh sign-in link."""
-        self.process.stdin.write(f"{org_id} {actor}\n")
-        self.process.stdin.flush()
-        url = self.process.stdout.readline().strip()
-        assert url.startswith(f"http://127.0.0.1:{self.port}/login/"), url
+        url = self.tell("link", str(org_id), actor)
+        assert url.startswith(f"http://127.0.0.1:{self.port}/login/")
         return urlsplit(url).path
 
     def signed_in(self, org_id: UUID, actor: str = "operator") -> Browser:
@@ -84,7 +90,15 @@ class Plane:
 
 @contextmanager
 def plane_on(database: Database, sandbox: str) -> Iterator[Plane]:
-    command = [sys.executable, "-W", "error", str(SERVE), database.dsn("vis_web"), database.dsn("vis_reader"), sandbox]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        str(SERVE),
+        database.dsn("vis_web"),
+        database.dsn("vis_reader"),
+        sandbox,
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Plane(database, int(process.stdout.readline()), process)

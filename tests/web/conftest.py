@@ -6,8 +6,8 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from conftest import Server, clone_of
 
+from conftest import Server, clone_of
 from visionality.core.row import Row
 from visionality.runtime.ids import uuid7
 from web.browsing import Browser, Plane, plane_on

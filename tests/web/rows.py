@@ -36,7 +36,7 @@ ALICE = Usage(in_text=300, cache_read=1000, out_text=147)
 """0.0009 + 0.0003 + 0.002205 = 0.003405 USD at SONNET."""
 
 
-def call(usage: Usage | None = ALICE, card: RateCard | None = SONNET, **given: Any) -> Row:
+def call(consumed: Usage | None = ALICE, card: RateCard | None = SONNET, **given: Any) -> Row:
     """Alice's call on branch HPC-1234, or what `given` makes of it."""
     model = given.get("model_used", "claude-sonnet-4-6")
     row = Row(
@@ -58,11 +58,11 @@ def call(usage: Usage | None = ALICE, card: RateCard | None = SONNET, **given: A
         usage_source="provider_final",
         price_state="known",
     )
-    if usage is not None:
-        priced = cost(usage, card)
-        row.usage = usage.counts()
-        row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
-        row.cache_read_tokens, row.cache_write_tokens = usage.cache_read, usage.cache_write_tokens
+    if consumed is not None:
+        priced = cost(consumed, card)
+        row.usage = consumed.counts()
+        row.input_tokens, row.output_tokens = consumed.input_tokens, consumed.output_tokens
+        row.cache_read_tokens, row.cache_write_tokens = consumed.cache_read, consumed.cache_write_tokens
         row.cost_nusd = row.billed_nusd = priced.cost_nusd
         row.price_state, row.price_version = priced.state, priced.version
         row.rates = dict(priced.rates) if priced.rates else None
@@ -70,12 +70,23 @@ def call(usage: Usage | None = ALICE, card: RateCard | None = SONNET, **given: A
 
 
 def refused(**given: Any) -> Row:
-    return call(None, decision="refused", status_code=402, usage_source="none", model_used=None, model_family=None, **given)
+    return call(
+        None,
+        decision="refused",
+        status_code=402,
+        usage_source="none",
+        model_used=None,
+        model_family=None,
+        **given,
+    )
 
 
 def write(dsn: str, data_dir: Path, org_id: UUID, rows: Sequence[Row]) -> list[Row]:
     """Append rows, the newest last; those without a time get one a millisecond apart."""
-    stamped = [_stamped(row, org_id, utc_now() - timedelta(milliseconds=len(rows) - place)) for place, row in enumerate(rows)]
+    stamped = [
+        _stamped(row, org_id, utc_now() - timedelta(milliseconds=len(rows) - place))
+        for place, row in enumerate(rows)
+    ]
     asyncio.run(_write(_address(dsn), Settings(data_dir=data_dir), stamped))
     assert not list(data_dir.iterdir()), "the database did not take a row"
     return stamped

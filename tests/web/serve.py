@@ -1,8 +1,9 @@
-"""A web plane in a process of its own, on a port of its own; prints the port, then a sign-in link for each line it reads.
+"""A web plane in a process of its own, on a port of its own: Django can be set up only once a process.
 
-A line is an organisation's id and an actor.
+Prints the port, then answers each line it reads with one of JSON: `link ORG ACTOR`, `addresses`, `providers`.
 """
 
+import json
 import socket
 import sys
 import threading
@@ -28,16 +29,29 @@ def main(web_dsn: str, reader_dsn: str, sandbox: str) -> None:
     serving.start()
     print(port := door.getsockname()[1], flush=True)
 
-    from django.db import connections
-
-    from visionality.web.accounts.login import make_link
+    from django.db import connections  # noqa: PLC0415 -- Django must be set up first
 
     for line in sys.stdin:
-        org_id, actor = line.split()
-        print(make_link(UUID(org_id), actor, utc_now(), f"http://127.0.0.1:{port}"), flush=True)
+        print(json.dumps(answer(line.split(), port)), flush=True)
     connections.close_all()
     server.should_exit = True
     serving.join()
+
+
+def answer(words: list[str], port: int) -> object:
+    from django.urls import get_resolver  # noqa: PLC0415 -- Django must be set up first
+
+    from visionality.web.accounts.login import make_link  # noqa: PLC0415
+    from visionality.web.sandboxed import PROVIDERS  # noqa: PLC0415
+
+    match words:
+        case ["link", org_id, actor]:
+            return make_link(UUID(org_id), actor, utc_now(), f"http://127.0.0.1:{port}")
+        case ["addresses"]:
+            return [f"/{one.pattern}" for one in get_resolver().url_patterns]
+        case ["providers"]:
+            return list(PROVIDERS)
+    raise AssertionError(words)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from visionality.ledger.bootstrap import LOGIN_ROLES, bootstrap
+from visionality.ledger.bootstrap import LOGIN_ROLES, bootstrap, existing_roles
 from visionality.ledger.privileges import findings
 from visionality.postgres.access import DATABASE, Access
 from visionality.runtime.clock import Clock
@@ -20,9 +20,20 @@ def prepare(access: Access, clock: Clock, report: Callable[[str], None]) -> None
     if access.endpoint is not None:
         _make_database(access.admin_dsn("postgres"))
     with psycopg.connect(access.admin_dsn(), autocommit=True) as connection:
+        _refuse_to_take_over(access, connection)
         bootstrap(connection, access.passwords(LOGIN_ROLES))
     migrate(access.dsn("vis_migrator"), clock(), report)
     refuse_unsafe(access)
+
+
+def _refuse_to_take_over(access: Access, connection: psycopg.Connection) -> None:
+    """Roles whose passwords are kept elsewhere belong to a running installation; new passwords would lock it out."""
+    there = existing_roles(connection)
+    if strangers := [role for role in there if not access.has_password(role)]:
+        raise CannotStart(
+            f"the database server has the roles of an installation already ({', '.join(strangers)}), but {access.data_dir} "
+            "has no passwords for them: copy the directory `secrets` of that installation here, or use another server"
+        )
 
 
 def refuse_unsafe(access: Access) -> None:

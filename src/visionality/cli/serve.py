@@ -155,10 +155,11 @@ def jobs_command(here: Installation, jobs_port: int | None) -> None:
 
 
 @click.command(epilog="Example: vis sandbox --port 8703")
+@installation
 @click.option(
     "--port", type=int, default=8703, show_default=True, help="Port on 127.0.0.1, 0 for a free one."
 )
-def sandbox_command(port: int) -> None:
+def sandbox_command(_here: Installation, port: int) -> None:
     """Run the simulated provider alone. Nothing in it is a real model."""
     from visionality.sandbox.app import application
 

@@ -27,3 +27,9 @@ def bootstrap(connection: psycopg.Connection, passwords: Mapping[str, str]) -> N
                     sql.Identifier(role), sql.Literal(passwords[role])
                 )
             )
+
+
+def existing_roles(connection: psycopg.Connection) -> list[str]:
+    """Those of the login roles that the server has already."""
+    query = statements("visionality.ledger.sql", "bootstrap.sql")["existing"]
+    return [row[0] for row in connection.execute(query, {"roles": list(LOGIN_ROLES)})]

@@ -52,6 +52,9 @@ class Access:
         assert self.database_url is not None
         return self.database_url
 
+    def has_password(self, role: str) -> bool:
+        return self._file(role).exists()
+
     def passwords(self, roles: Iterable[str]) -> dict[str, str]:
         """The roles' passwords, made where they are missing."""
         return {role: self._password(role) for role in roles}

@@ -7,7 +7,12 @@ import psycopg
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-_AWAY = (django.db.OperationalError, django.db.InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+_AWAY = (
+    django.db.OperationalError,
+    django.db.InterfaceError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -14,12 +14,12 @@ _NOBODY = UUID(int=0)
 
 
 @open_to_all
-def livez(request: HttpRequest) -> HttpResponse:
+def livez(_request: HttpRequest) -> HttpResponse:
     return _said(200, "ok")
 
 
 @open_to_all
-def readyz(request: HttpRequest) -> HttpResponse:
+def readyz(_request: HttpRequest) -> HttpResponse:
     """Ready when both of its roles can ask the database."""
     try:
         with connection.cursor() as cursor:

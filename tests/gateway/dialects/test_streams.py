@@ -143,7 +143,7 @@ def test_a_running_count_without_a_stop_is_not_final():
 def test_a_model_is_known_though_the_start_has_no_usage():
     metered = messages(b'{"type":"message_start","message":{"model":"m"}}')
     assert (metered.model, metered.source) == ("m", "tokenizer_estimate")
-    assert metered.usage.in_text == 5
+    assert metered.usage.in_text == 6
     assert metered.raw_usage is None
 
 

@@ -1,5 +1,8 @@
 -- Once per cluster, as a superuser or a role that may create roles. Safe to run again.
 -- Roles are made here, by SQL, and never in a provider's console: some consoles hand out BYPASSRLS.
+-- name: existing
+select rolname::text from pg_roles where rolname = any(%(roles)s) order by 1;
+
 -- name: roles
 do $$
 declare r text;

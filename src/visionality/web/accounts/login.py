@@ -28,7 +28,9 @@ def make_link(org_id: UUID, actor: str, now: datetime, base_url: str) -> str:
     """A sign-in link for the local operator: good once, within 15 minutes. Only its token's SHA-256 is kept."""
     token = secrets.token_urlsafe(32)
     LoginLink.objects.filter(expires_at__lt=now - KEPT_FOR).delete()
-    LoginLink.objects.create(token_sha256=_digest(token), org_id=org_id, actor=actor, expires_at=now + VALID_FOR)
+    LoginLink.objects.create(
+        token_sha256=_digest(token), org_id=org_id, actor=actor, expires_at=now + VALID_FOR
+    )
     return f"{base_url.rstrip('/')}/login/{token}"
 
 
@@ -69,7 +71,9 @@ def _redeemed(token: str, now: datetime) -> Member | None:
     if link is None:
         return None
     with organisation_context(link.org_id):
-        first = LoginLink.objects.filter(token_sha256=digest, used_at=None, expires_at__gt=now).update(used_at=now)
+        first = LoginLink.objects.filter(token_sha256=digest, used_at=None, expires_at__gt=now).update(
+            used_at=now
+        )
         if not first:
             return None
         with connection.cursor() as cursor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -55,10 +55,12 @@ class SignInRequired:
         return self._get_response(request)
 
     def process_view(
-        self, request: HttpRequest, view: Callable[..., HttpResponse], args: Any, kwargs: Any
+        self, request: HttpRequest, view: Callable[..., HttpResponse], _args: object, _kwargs: object
     ) -> HttpResponse | None:
         if getattr(view, "open_to_all", False) or member_or_none(request) is not None:
             return None
-        if request.headers.get("HX-Request"):  # a fragment would land inside the page: send the whole page there
+        if request.headers.get(
+            "HX-Request"
+        ):  # a fragment would land inside the page: send the whole page there
             return HttpResponse(status=401, headers={"HX-Redirect": reverse("login")})
         return HttpResponseRedirect(reverse("login"))

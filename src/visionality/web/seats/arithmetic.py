@@ -1,4 +1,4 @@
-"""The price of a row, done again from the row alone: usage × rates, line by line."""
+"""The price of a row, done again from the row alone: usage times rates, line by line."""
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -55,7 +55,8 @@ def arithmetic(row: Record) -> Arithmetic | None:
         return None
     return Arithmetic(
         lines=[
-            PriceLine(bucket, f"{count:,}", rates[bucket], _plain(count * rate / _MILLION)) for bucket, count, rate in priced
+            PriceLine(bucket, f"{count:,}", rates[bucket], _plain(count * rate / _MILLION))
+            for bucket, count, rate in priced
         ],
         exact=_plain(sum((count * rate for _, count, rate in priced), Decimal(0)) / _MILLION),
         rounded=dollars(usd(recomputed)),

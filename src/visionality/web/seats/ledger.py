@@ -29,7 +29,7 @@ PAGE = 50
 CHOICES_BACK = timedelta(days=31)
 """A project or an agent is offered as a filter when it had a row since this long before the month began."""
 
-_totals: Remembered[Record] = Remembered(least=0.5, times=20)
+_totals: Remembered[Record] = Remembered(least=0, times=20)
 _choices: Remembered[tuple[list[str], list[str]]] = Remembered(least=5, times=50)
 
 

@@ -21,7 +21,17 @@ from visionality.web.seats.lines import Line, line
 GROUPS: dict[str, tuple[str, ...]] = {
     "Who": ("agent_sub", "agent_owner", "sso_sub", "team", "key_id", "spend_token_id", "caller"),
     "For what": (
-        *("project_id", "task", "epic_id", "task_class", "customer_id", "cost_center", "gl_code", "memo", "url"),
+        *(
+            "project_id",
+            "task",
+            "epic_id",
+            "task_class",
+            "customer_id",
+            "cost_center",
+            "gl_code",
+            "memo",
+            "url",
+        ),
         *("repo", "branch", "commit_sha", "pr_url", "attribution_level", "confidence", "resolver_version"),
     ),
     "Model": (
@@ -88,7 +98,8 @@ def entry(row: Record) -> Entry:
 
 def _hash_agrees(row: Record) -> bool:
     """Whether the row, read back, still hashes to the leaf that was stored with it."""
-    return leaf_hash({name: value for name, value in row.items() if name != "leaf_hash"}) == row["leaf_hash"]
+    stored: bytes = row["leaf_hash"]
+    return leaf_hash({name: value for name, value in row.items() if name != "leaf_hash"}) == stored
 
 
 def _field(column: str, value: Any) -> Field:
