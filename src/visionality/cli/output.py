@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,4 +29,5 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
     finally:
         if is_plain:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):
+                unfinished.unlink()

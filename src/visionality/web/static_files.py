@@ -9,7 +9,7 @@ class StaticFiles(WhiteNoiseMiddleware):
     """WhiteNoise, with answers that are read whole. The files are few and small."""
 
     @staticmethod
-    def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:  # type: ignore[override] -- as the middleware does
+    def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponse:  # type: ignore[override]
         found = static_file.get_response(request.method, request.META)  # type: ignore[no-untyped-call]
         body = b""
         if found.file is not None:
