@@ -6,7 +6,7 @@ Everything here runs in one transaction that has named its organisation; the rol
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,11 @@ from visionality.runtime.sql import statements
 _SQL = statements("visionality.ledger.sql", "reader.sql")
 
 Record = dict[str, Any]
+
+CLOCKS_APART = timedelta(minutes=5)
+"""How far the clocks of the machines that write may differ."""
+CALL_ROWS_COME_WITHIN = timedelta(days=31)
+"""A call lasts an hour at most; its true-up may take a settlement of the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,12 @@ def follow(connection: psycopg.Connection[Record], org_id: UUID, tail: Tail, wan
 
 
 def one(connection: psycopg.Connection[Record], org_id: UUID, row_id: UUID) -> list[Record]:
-    """The row with this id, or every row of the call with this request id."""
-    return connection.execute(_SQL["one"], {"org_id": org_id, "id": row_id}).fetchall()
+    """The row with this id, or every row of the call with this request id, of the month after the id was made."""
+    if row_id.version != 7:
+        return []
+    made = datetime.fromtimestamp((row_id.int >> 80) / 1000, UTC)
+    bounds = {"since": made - CLOCKS_APART, "until": made + CALL_ROWS_COME_WITHIN}
+    return connection.execute(_SQL["one"], {"org_id": org_id, "id": row_id, **bounds}).fetchall()
 
 
 def choices(

@@ -29,8 +29,11 @@ select writer_no, max(wseq) as wseq from vis.request_logs
  where org_id = %(org_id)s and created_at > %(since)s group by writer_no;
 
 -- name: one
--- A row by its id, or all rows of a call by its request id.
-select * from vis.request_logs where org_id = %(org_id)s and (id = %(id)s or request_id = %(id)s)
+-- A row by its id, or all rows of a call by its request id. Both ids hold the moment when they were made, which
+-- bounds the rows that are looked at.
+select * from vis.request_logs
+ where org_id = %(org_id)s and (id = %(id)s or request_id = %(id)s)
+   and created_at >= %(since)s and created_at < %(until)s
  order by created_at, id;
 
 -- name: projects
@@ -42,10 +45,11 @@ select distinct agent_sub from vis.request_logs
  where org_id = %(org_id)s and created_at >= %(since)s and agent_sub is not null order by 1;
 
 -- name: totals
--- What the rows of a range add up to, with how sure that is. Amounts in nano-USD.
+-- What the rows of a range add up to, with how sure that is. Amounts in nano-USD; simulated money is apart.
 select count(*) filter (where entry = 'call') as calls,
-       coalesce(sum(cost_nusd), 0)::bigint as cost_nusd,
-       coalesce(sum(cost_nusd) filter (where usage_source = 'provider_final'), 0)::bigint as final_nusd,
+       coalesce(sum(cost_nusd) filter (where provider <> 'sandbox'), 0)::bigint as cost_nusd,
+       coalesce(sum(cost_nusd) filter (where provider <> 'sandbox' and usage_source = 'provider_final'), 0)::bigint
+         as final_nusd,
        count(*) filter (where price_state = 'unknown') as unpriced,
        count(*) filter (where project_id is null) as unattributed,
        coalesce(sum(cost_nusd) filter (where provider = 'sandbox'), 0)::bigint as sandbox_nusd
