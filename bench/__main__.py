@@ -92,15 +92,21 @@ def table(title: str, direct: list[Measured], through: list[Measured], *, stream
     print(f"\n### {title}\n")
     first = " first event p50 / p99 ms |" if streams else ""
     rule = "---:|" if streams else ""
-    print(f"| path | callers | calls/s | p50 ms | p99 ms |{first} gateway CPU µs/call | PostgreSQL CPU µs/call |")
+    print(
+        f"| path | callers | calls/s | p50 ms | p99 ms |{first} gateway CPU µs/call | PostgreSQL CPU µs/call |"
+    )
     print(f"|---|---:|---:|---:|---:|{rule}---:|---:|")
     for name, results in (("sandbox, direct", direct), ("through the gateway", through)):
         for m in results:
             events = f" {m.first_event_p50:.2f} / {m.first_event_p99:.2f} |" if streams else ""
             cpu = f"{m.gateway_us:.0f} | {m.postgres_us:.0f}" if m.gateway_us else "– | –"
-            print(f"| {name} | {m.callers} | {m.per_second:,.0f} | {m.p50:.2f} | {m.p99:.2f} |{events} {cpu} |")
+            print(
+                f"| {name} | {m.callers} | {m.per_second:,.0f} | {m.p50:.2f} | {m.p99:.2f} |{events} {cpu} |"
+            )
     for d, t in zip(direct, through, strict=True):
-        print(f"\nadded at {d.callers} callers: p50 {t.p50 - d.p50:.2f} ms, p99 {t.p99 - d.p99:.2f} ms", end="")
+        print(
+            f"\nadded at {d.callers} callers: p50 {t.p50 - d.p50:.2f} ms, p99 {t.p99 - d.p99:.2f} ms", end=""
+        )
         if streams:
             print(f", first event p50 {t.first_event_p50 - d.first_event_p50:.2f} ms", end="")
     print()
@@ -116,7 +122,9 @@ async def scenarios(summary: dict[str, object], key: str) -> None:
         ("Streams of 22 events", STREAMED, (1, 16, 64), CALLS // 3, True),
     ):
         direct = [await play(sandbox, "sandbox", body, size, calls, {}) for size in sizes]
-        through = [await play(gateway, key, body, size, calls if size > 1 else calls // 3, pids) for size in sizes]
+        through = [
+            await play(gateway, key, body, size, calls if size > 1 else calls // 3, pids) for size in sizes
+        ]
         table(title, direct, through, streams=streams)
 
 
@@ -149,8 +157,13 @@ def main() -> None:
             run("agent", "add", "bench@localhost", "--owner", "Bench", data_dir=data_dir)
             key = run("key", "issue", "--agent", "bench@localhost", "--project", "BENCH", data_dir=data_dir)
             time.sleep(1.5)
-            cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if "model name" in line), "")
-            print(f"{os.cpu_count()} cores ({cpu}), Python {platform.python_version()}; caller, sandbox, gateway and PostgreSQL share them")
+            cpu = next(
+                (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if "model name" in line),
+                "",
+            )
+            print(
+                f"{os.cpu_count()} cores ({cpu}), Python {platform.python_version()}; caller, sandbox, gateway and PostgreSQL share them"
+            )
             uvloop.run(scenarios(summary, key))
             total, most = rows(data_dir)
             gateway = used(summary["pids"]["gateway"])

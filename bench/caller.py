@@ -20,7 +20,7 @@ class Caller(asyncio.Protocol):
         self.first_event = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but not by class
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one, but not by class
 
     async def call(self, request: bytes) -> bytes:
         assert self._transport is not None

@@ -240,9 +240,10 @@ def test_anthropic_streaming(caller, anthropics, base, saying):
 async def test_anthropic_streaming_async(product, caller, saying):
     call_id = new_id()
     headers = sending(call_id, usage=ANTHROPIC_USAGE, **SAYINGS[saying])
-    async with anthropic_async(product, caller.key) as client, client.messages.stream(
-        model=CLAUDE, max_tokens=99, messages=ONE, extra_headers=headers
-    ) as stream:
+    async with (
+        anthropic_async(product, caller.key) as client,
+        client.messages.stream(model=CLAUDE, max_tokens=99, messages=ONE, extra_headers=headers) as stream,
+    ):
         answer = await stream.get_final_message()
     check_anthropic_message(answer, saying)
     check_anthropic(caller.row(call_id), streamed=True)

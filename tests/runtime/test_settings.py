@@ -7,7 +7,12 @@ from visionality.runtime.settings import BadSettings, Settings, from_environment
 
 def test_every_setting_is_read_from_its_variable():
     found = from_environment(
-        {"VIS_DATA_DIR": "/srv/vis", "VIS_GATEWAY_PORT": "0", "VIS_COMMIT_WAIT": "2.5", "VIS_SANDBOX_URL": "http://127.0.0.1:1/"}
+        {
+            "VIS_DATA_DIR": "/srv/vis",
+            "VIS_GATEWAY_PORT": "0",
+            "VIS_COMMIT_WAIT": "2.5",
+            "VIS_SANDBOX_URL": "http://127.0.0.1:1/",
+        }
     )
     assert (found.data_dir, found.gateway_port, found.commit_wait) == (Path("/srv/vis"), 0, 2.5)
     assert found.sandbox_url == "http://127.0.0.1:1"
@@ -20,7 +25,14 @@ def test_an_option_wins_over_the_environment():
 
 def test_all_mistakes_are_told_together():
     with pytest.raises(BadSettings) as told:
-        from_environment({"VIS_GATEWAY_PORT": "high", "VIS_WEB_PORT": "70000", "VIS_IDLE_TIMEOUT": "0", "VIS_SANDBOX_URL": "ftp://x"})
+        from_environment(
+            {
+                "VIS_GATEWAY_PORT": "high",
+                "VIS_WEB_PORT": "70000",
+                "VIS_IDLE_TIMEOUT": "0",
+                "VIS_SANDBOX_URL": "ftp://x",
+            }
+        )
     for name in ("VIS_GATEWAY_PORT", "VIS_WEB_PORT", "VIS_IDLE_TIMEOUT", "VIS_SANDBOX_URL"):
         assert name in str(told.value)
 

@@ -37,14 +37,16 @@ async def body(headers: Headers, receive: Receive, limit: int, seconds: float) -
                 chunk = message.get("body", b"")
                 size += len(chunk)
                 if size > limit:
-                    chunks.clear()
-                    await _swallow(receive, limit)
-                    raise _too_large(limit)
+                    break
                 chunks.append(chunk)
                 if not message.get("more_body"):
                     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
     except TimeoutError:
         raise Refusal(408, "body_timeout", f"the body did not arrive within {seconds:g} s") from None
+    chunks.clear()
+    if message.get("more_body"):
+        await _swallow(receive, limit)
+    raise _too_large(limit)
 
 
 async def _swallow(receive: Receive, limit: int) -> None:

@@ -70,11 +70,12 @@ class JobsApp:
         settings = self._settings
         self._writer = LedgerWriter(self._writer_dsn, "jobs", self._clock, settings)
         await self._writer.start()
-        self._reaper = Reaper(self._writer, self._clock, settings.fence_after)
+        self._reaper = Reaper(self._writer_dsn, self._writer, self._clock, settings.fence_after)
         self._tasks = [asyncio.get_running_loop().create_task(self._reaper.run(), name="reaper")]
 
     async def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._reaper.close()
         await self._writer.close()

@@ -15,22 +15,21 @@ What a batch guarantees:
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
-from uuid import UUID
+from collections.abc import Awaitable
+from datetime import UTC, datetime
 
 import asyncpg
 import msgspec
 import structlog
 
-from visionality.core.canonical import leaf_hash
-from visionality.core.row import Row, values
+from visionality.core.row import Row
+from visionality.ledger.batch import Batch, Hold, Numbers, Work, compose, placeholder, true_up
+from visionality.ledger.connection import AWAY, WriterConnection
 from visionality.runtime.clock import Clock
-from visionality.runtime.ids import uuid7
 from visionality.runtime.settings import Settings
 from visionality.runtime.sql import statements
+
+__all__ = ["Hold", "LedgerAway", "LedgerWriter"]
 
 log = structlog.get_logger()
 
@@ -42,53 +41,14 @@ BEATS = 10
 """Heartbeats in the time after which a silent writer is fenced."""
 DEAD_LETTERS = "dead-letters.jsonl"
 """In the data directory: rows that the database refused for what is in them."""
-RECONNECT = (0.05, 0.1, 0.2, 0.5, 1.0)
-"""Seconds between tries; the last repeats."""
+CLAIM_LOST = "VH001"
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SQL = statements("visionality.ledger.sql", "writer.sql")
-_JSON_COLUMNS = frozenset({"usage", "rates", "pii", "tags"})
-_json = msgspec.json.Encoder(order="sorted").encode
-
-EventKind = Literal["settle", "release", "expire"]
 
 
 class LedgerAway(Exception):
     """The ledger cannot take this now: the database is away or cannot follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Money reserved for one attempt, in nano-USD, with the draft of the row that will settle it."""
-
-    org_id: UUID
-    hold_id: UUID
-    request_id: UUID
-    amount_nusd: int
-    expires_at: datetime
-    draft: str | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Work:
-    """One thing to be made durable: a hold to make, a hold to take, a row to append, or several of these at once."""
-
-    done: asyncio.Future[None]
-    make: Hold | None = None
-    take: Hold | None = None
-    taken_as: EventKind = "settle"
-    row: Row | None = None
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Works with their numbers. Sent again unchanged while its outcome is unknown."""
-
-    works: list[Work]
-    takes: list[Hold] = field(default_factory=list)
-    makes: list[Hold] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    arguments: tuple[Any, ...] = ()
 
 
 class LedgerWriter:
@@ -98,25 +58,30 @@ class LedgerWriter:
     """
 
     def __init__(self, dsn: str, process: str, clock: Clock, settings: Settings) -> None:
-        self._dsn = dsn
         self._process = process
         self._clock = clock
         self._dead_letters = settings.data_dir / DEAD_LETTERS
         self._commit_wait = settings.commit_wait
         self._heartbeat = settings.fence_after / BEATS
+        self._link = WriterConnection(dsn, f"vis-{process}")
+        self._numbers = Numbers()
         self._waiting: list[Work] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._connection: asyncpg.Connection | None = None
         self._closing = False
-        self.connected = False
-        self.writer_no = 0
-        self._row_seq = 0
-        self._event_seq = 0
+
+    @property
+    def connected(self) -> bool:
+        return self._link.connected
+
+    @property
+    def writer_no(self) -> int:
+        return self._numbers.writer_no
 
     async def start(self) -> None:
         """Connect, take a writer number and begin. Raises what the driver raises when the database is away."""
-        await self._connect()
+        await self._link.open()
+        await self._register()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="ledger-writer")
 
     async def close(self, patience: float = 10.0) -> int:
@@ -126,8 +91,7 @@ class LedgerWriter:
         if self._task is not None:
             with contextlib.suppress(TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(self._task, patience)
-        if self._connection is not None:
-            self._connection.terminate()
+        self._link.close()
         return len(self._waiting)
 
     async def reserve(self, hold: Hold) -> None:
@@ -146,7 +110,8 @@ class LedgerWriter:
     def settle(self, row: Row, hold: Hold | None, rest: Hold | None = None) -> Awaitable[None]:
         """Queue a row, with the hold it settles and a hold for what stays uncertain. Await it to know it is durable.
 
-        The row is written whatever the awaiting caller does, as soon as the database takes it.
+        The row is written whatever the awaiting caller does, as soon as the database takes it. Raises LedgerAway
+        for a row without a hold, when more waits than may wait.
         """
         return asyncio.shield(self._submit(Work(self._future(), make=rest, take=hold, row=row)).done)
 
@@ -158,24 +123,13 @@ class LedgerWriter:
         """Charge an orphan's worst case with this row, or let the rest of an estimate go with None."""
         return asyncio.shield(self._submit(Work(self._future(), take=hold, taken_as="expire", row=row)).done)
 
-    async def orphans(self, fence_after: float, limit: int) -> list[Hold]:
-        """Fence silent writers and return holds that nobody will settle. The connection is shared with the flush."""
-        async with asyncio.timeout(30):
-            connection = await asyncpg.connect(self._dsn, timeout=10)
-            try:
-                for fenced in await connection.fetch(_SQL["fence"], fence_after):
-                    log.warning("writer_fenced", writer_no=fenced["writer_no"], process=fenced["process"])
-                return [Hold(*record) for record in await connection.fetch(_SQL["orphans"], limit)]
-            finally:
-                await connection.close()
-
     # ------------------------------------------------------------------ the queue
 
     def _future(self) -> asyncio.Future[None]:
         return asyncio.get_running_loop().create_future()
 
     def _submit(self, work: Work) -> Work:
-        if len(self._waiting) >= QUEUE and work.row is None:
+        if len(self._waiting) >= QUEUE and work.take is None:
             raise LedgerAway(f"{QUEUE} writes wait for the ledger")
         self._waiting.append(work)
         self._wake.set()
@@ -205,128 +159,72 @@ class LedgerWriter:
                 await self._flush(works)
 
     async def _beat(self) -> None:
-        try:
-            standing = await self._live_connection().fetchval(_SQL["heartbeat"], self.writer_no)
-        except Exception as error:  # noqa: BLE001 -- whatever it was, a fresh connection is the answer
-            await self._reconnect(error)
-            return
+        standing = await self._link.ask(lambda live: live.fetchval(_SQL["heartbeat"], self.writer_no))
         if standing is None:
             log.error("writer_was_fenced", writer_no=self.writer_no)
             await self._register()
 
+    async def _register(self) -> None:
+        while True:
+            try:
+                number = await self._link.live.fetchval(_SQL["register"], self._process)
+            except asyncpg.UniqueViolationError:
+                continue
+            except AWAY as error:
+                await self._link.renew(error)
+                continue
+            self._numbers = Numbers(number)
+            return
+
     # ------------------------------------------------------------------ one batch
 
     async def _flush(self, works: list[Work]) -> None:
-        batch = self._compose(works)
-        while True:
+        """Make these works durable, whatever it takes, or set aside what the database cannot take."""
+        batch = compose(works, self._numbers, self._clock())
+        while works:
             try:
-                await self._live_connection().execute(_SQL["commit_batch"], *batch.arguments)
-                break
+                await self._link.live.execute(_SQL["commit_batch"], *batch.arguments())
             except asyncpg.PostgresError as error:
-                if error.sqlstate == "VH001":
-                    if await self._was_committed(batch):
-                        break
-                    works = await self._without_lost_claims(works)
-                    if not works:
-                        return
-                    batch = self._compose(works)
+                if error.sqlstate == CLAIM_LOST:
+                    if not await self._was_committed(batch):
+                        works = await self._without_lost_claims(works)
+                        batch = compose(works, self._numbers, self._clock())
+                        continue
                 elif _is_poison(error):
                     await self._isolate(works, error)
                     return
                 else:
-                    await self._reconnect(error)
-            except (asyncpg.DataError, ValueError, TypeError, OverflowError) as error:
+                    await self._link.renew(error)
+                    continue
+            except AWAY as error:
+                await self._link.renew(error)
+                continue
+            except (TypeError, ValueError, OverflowError) as error:
                 await self._isolate(works, error)
                 return
-            except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
-                await self._reconnect(error)
-        self._row_seq += len(batch.rows)
-        self._event_seq += len(batch.events)
-        for work in works:
-            self._finished(work)
+            self._numbers = batch.after
+            for work in works:
+                self._finished(work)
+            return
 
     def _finished(self, work: Work) -> None:
         if not work.done.done():
             work.done.set_result(None)
         elif work.done.cancelled() and work.make is not None and work.row is None:
-            self._submit(Work(self._future(), take=work.make, taken_as="release"))
+            self._waiting.append(Work(self._future(), take=work.make, taken_as="release"))
+            self._wake.set()
 
-    def _compose(self, works: list[Work]) -> _Batch:
-        batch = _Batch(works)
-        now = self._clock()
-        for work in works:
-            if work.make is not None:
-                batch.makes.append(work.make)
-                batch.events.append(self._event(batch, now, "reserve", work.make, None))
-            if work.take is not None:
-                actual = (work.row.cost_nusd if work.row else 0) if work.taken_as != "release" else None
-                batch.takes.append(work.take)
-                batch.events.append(self._event(batch, now, work.taken_as, work.take, actual))
-            if work.row is not None:
-                work.row.writer_no = self.writer_no
-                work.row.wseq = self._row_seq + len(batch.rows) + 1
-                batch.rows.append(work.row)
-        batch.arguments = (
-            [hold.org_id for hold in batch.takes],
-            [hold.hold_id for hold in batch.takes],
-            [self._hold_record(hold) for hold in batch.makes],
-            [_event_record(event) for event in batch.events],
-            [_row_record(row) for row in batch.rows],
-        )
-        return batch
-
-    def _hold_record(self, hold: Hold) -> tuple[Any, ...]:
-        return (
-            hold.org_id,
-            hold.hold_id,
-            hold.request_id,
-            [],
-            hold.amount_nusd,
-            self.writer_no,
-            hold.expires_at,
-            hold.draft,
-        )
-
-    def _event(
-        self, batch: _Batch, now: datetime, kind: str, hold: Hold, actual: int | None
-    ) -> dict[str, Any]:
-        return {
-            "org_id": hold.org_id,
-            "created_at": now,
-            "id": uuid7(),
-            "writer_no": self.writer_no,
-            "wseq": self._event_seq + len(batch.events) + 1,
-            "kind": kind,
-            "hold_id": hold.hold_id,
-            "request_id": hold.request_id,
-            "windows": [],
-            "amount_nusd": hold.amount_nusd,
-            "actual_nusd": actual,
-            "actor": None,
-        }
-
-    async def _was_committed(self, batch: _Batch) -> bool:
+    async def _was_committed(self, batch: Batch) -> bool:
         """Whether an earlier try of this very batch went through before its answer was lost."""
-        if batch.events:
-            first = batch.events[0]
-            query, key = "event_exists", (first["org_id"], first["created_at"], first["id"])
-        else:
-            query, key = "row_exists", (batch.rows[0].org_id, batch.rows[0].created_at, batch.rows[0].id)
-        while True:
-            try:
-                return bool(await self._live_connection().fetchval(_SQL[query], *key))
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                await self._reconnect(error)
+        query, key = batch.witness()
+        return bool(await self._link.ask(lambda live: live.fetchval(_SQL[query], *key)))
 
     async def _without_lost_claims(self, works: list[Work]) -> list[Work]:
         """The reaper took some of these holds: their calls stand already, so what we know becomes a true-up."""
         takes = [work.take for work in works if work.take is not None]
-        standing = {
-            record["hold_id"]
-            for record in await self._live_connection().fetch(
-                _SQL["standing"], [hold.org_id for hold in takes], [hold.hold_id for hold in takes]
-            )
-        }
+        orgs, holds = [hold.org_id for hold in takes], [hold.hold_id for hold in takes]
+        found = await self._link.ask(lambda live: live.fetch(_SQL["standing"], orgs, holds))
+        standing = {record["hold_id"] for record in found}
         kept = []
         for work in works:
             if work.take is None or work.take.hold_id in standing:
@@ -334,26 +232,20 @@ class LedgerWriter:
                 continue
             log.error("hold_was_taken", hold_id=str(work.take.hold_id), request_id=str(work.take.request_id))
             if work.taken_as == "settle" and work.row is not None:
-                await self._become_true_up(work.row)
+                await self._true_up(work.row)
                 work.take = work.make = None
                 kept.append(work)
             else:
                 self._finished(work)
         return kept
 
-    async def _become_true_up(self, row: Row) -> None:
-        charged = await self._live_connection().fetchrow(
-            _SQL["call_row"], row.org_id, row.request_id, datetime.fromtimestamp(0, row.created_at.tzinfo)
-        )
-        if charged is None:
-            return
-        row.entry = "true_up"
-        row.corrects = charged["id"]
-        row.cost_nusd -= charged["cost_nusd"]
-        row.billed_nusd -= charged["billed_nusd"]
-        row.reason = "settled after it was charged at its worst case"
+    async def _true_up(self, row: Row) -> None:
+        key = (row.org_id, row.request_id, _EVER)
+        charged = await self._link.ask(lambda live: live.fetchrow(_SQL["call_row"], *key))
+        if charged is not None:
+            true_up(row, tuple(charged))
 
-    async def _isolate(self, works: Sequence[Work], error: Exception) -> None:
+    async def _isolate(self, works: list[Work], error: Exception) -> None:
         """The database refuses a batch for what is in it: one by one, and the culprit is set aside."""
         if len(works) > 1:
             for work in works:
@@ -361,115 +253,31 @@ class LedgerWriter:
             return
         work = works[0]
         self._bury(work, error)
-        if work.row is not None:
-            placeholder = _placeholder(work.row)
-            if work.row == placeholder:
-                raise error
-            work.row = placeholder
+        if work.row is not None and work.row.provider != "unknown":
+            work.row, work.make = placeholder(work.row), None
             await self._flush([work])
         elif not work.done.done():
-            work.done.set_exception(LedgerAway("the ledger refused the hold"))
+            work.done.set_exception(LedgerAway("the ledger refused this for what is in it"))
 
     def _bury(self, work: Work, error: Exception) -> None:
+        """Keep what the database would not, where an operator finds it."""
         log.error("row_refused_by_database", error=str(error), error_type=type(error).__name__)
-        letter = {
-            "error": str(error),
-            "at": self._clock(),
-            "row": repr(work.row),
-            "take": repr(work.take),
-            "make": repr(work.make),
-        }
+        letter = {"at": self._clock(), "error": str(error)}
+        letter |= {"row": repr(work.row), "take": repr(work.take), "make": repr(work.make)}
         self._dead_letters.parent.mkdir(parents=True, exist_ok=True)
         with self._dead_letters.open("ab") as file:
-            file.write(_json(letter) + b"\n")
+            file.write(msgspec.json.encode(letter) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-
-    # ------------------------------------------------------------------ the connection
-
-    def _live_connection(self) -> asyncpg.Connection:
-        if self._connection is None or self._connection.is_closed():
-            raise ConnectionResetError("the ledger's connection is closed")
-        return self._connection
-
-    async def _connect(self) -> None:
-        self._connection = await asyncpg.connect(
-            self._dsn,
-            timeout=10,
-            command_timeout=30,
-            server_settings={
-                "application_name": f"vis-{self._process}",
-                "jit": "off",
-                "plan_cache_mode": "force_generic_plan",
-            },
-        )
-        if self.writer_no == 0:
-            await self._register()
-        self.connected = True
-
-    async def _register(self) -> None:
-        while True:
-            try:
-                self.writer_no = await self._live_connection().fetchval(_SQL["register"], self._process)
-                break
-            except asyncpg.UniqueViolationError:
-                continue
-        self._row_seq = self._event_seq = 0
-
-    async def _reconnect(self, cause: Exception) -> None:
-        """Until the database is back. What waits stays in memory; new calls are refused meanwhile."""
-        self.connected = False
-        log.error(
-            "ledger_away", error=str(cause), error_type=type(cause).__name__, waiting=len(self._waiting)
-        )
-        if self._connection is not None:
-            self._connection.terminate()
-        tries = 0
-        while True:
-            await asyncio.sleep(RECONNECT[min(tries, len(RECONNECT) - 1)])
-            tries += 1
-            try:
-                await self._connect()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                continue
-            log.warning("ledger_back", tries=tries)
-            return
 
 
 def _is_poison(error: asyncpg.PostgresError) -> bool:
     """Whether the database objects to the content. A missing partition is no fault of the row: it waits for one."""
     if isinstance(error, asyncpg.CheckViolationError) and error.constraint_name is None:
         return False
-    return isinstance(
-        error,
-        asyncpg.DataError | asyncpg.IntegrityConstraintViolationError | asyncpg.ProgramLimitExceededError,
+    content = (
+        asyncpg.DataError,
+        asyncpg.IntegrityConstraintViolationError,
+        asyncpg.ProgramLimitExceededError,
     )
-
-
-def _placeholder(row: Row) -> Row:
-    """What stands in for a row that the database refuses: its number, its call, and the reason."""
-    return Row(
-        org_id=row.org_id,
-        created_at=row.created_at,
-        id=row.id,
-        request_id=row.request_id,
-        provider="unknown",
-        dialect="unknown",
-        entry=row.entry if row.entry in {"call", "attempt", "import"} else "call",
-        decision="failed",
-        reason="the row could not be stored; see the dead-letter file",
-        price_state="unknown",
-    )
-
-
-def _event_record(event: dict[str, Any]) -> tuple[Any, ...]:
-    return (*event.values(), leaf_hash(event))
-
-
-def _row_record(row: Row) -> tuple[Any, ...]:
-    columns = values(row)
-    leaf = leaf_hash(columns)
-    for name in _JSON_COLUMNS:
-        if columns[name] is not None:
-            columns[name] = _json(columns[name]).decode()
-    return (*columns.values(), leaf)
+    return isinstance(error, content)

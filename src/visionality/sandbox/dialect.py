@@ -44,7 +44,7 @@ class Call:
     wants_stream_usage: bool = False
 
 
-class Refusal(Exception):  # noqa: N818 - named for what happened
+class Refusal(Exception):
     """An answer that is an error of the dialect."""
 
     def __init__(

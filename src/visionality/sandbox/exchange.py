@@ -26,15 +26,15 @@ Header: TypeAlias = tuple[bytes, bytes]
 LARGEST_BODY_BYTES: Final = 32 * 1024 * 1024  # Anthropic's limit for Messages; OpenAI states none
 
 
-class ClientGone(Exception):  # noqa: N818 - named for what happened
+class ClientGone(Exception):
     """The client closed its connection before the answer was complete."""
 
 
-class BodyTooLarge(Exception):  # noqa: N818 - named for what happened
+class BodyTooLarge(Exception):
     """The request's body passes LARGEST_BODY_BYTES. The rest of it has not been read."""
 
 
-class ConnectionBroken(Exception):  # noqa: N818 - named for what happened
+class ConnectionBroken(Exception):
     """Raised to make the server close the connection in the middle of an answer."""
 
 

@@ -1,6 +1,6 @@
 import pytest
-from gateway.dialects.wire import ALL, BODIES, STREAMS, told, without
 
+from gateway.dialects.wire import ALL, BODIES, STREAMS, told, without
 from visionality.core.pricing import cost
 from visionality.gateway.dialects import DIALECTS
 from visionality.pricebook.book import BUCKETS

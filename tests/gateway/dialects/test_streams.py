@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 import pytest
-from gateway.dialects.wire import STREAMS, named, told
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.dialects.wire import STREAMS, named, told
 from visionality.core.call import Ask
 from visionality.core.pricing import RateCard, cost
 from visionality.core.sse import Events
@@ -14,7 +14,9 @@ from visionality.gateway.dialects import CHAT_COMPLETIONS, MESSAGES
 from visionality.gateway.dialects._core import EMITTED_LIMIT, TAIL_LIMIT
 from visionality.pricebook.book import BUCKETS
 
-CARD = RateCard({bucket: Decimal(3) if bucket.startswith("in") else Decimal(15) for bucket in BUCKETS}, 1, "test")
+CARD = RateCard(
+    {bucket: Decimal(3) if bucket.startswith("in") else Decimal(15) for bucket in BUCKETS}, 1, "test"
+)
 ASKED = Ask("m", stream=True, output_limit=None, include_usage=True)
 NAMES = [wire.name for wire in STREAMS]
 streams = pytest.mark.parametrize("wire", STREAMS, ids=NAMES)
@@ -22,6 +24,10 @@ streams = pytest.mark.parametrize("wire", STREAMS, ids=NAMES)
 
 def with_crlf(answer):
     return answer.replace(b"\n", b"\r\n")
+
+
+def near_line_ends(answer):
+    return [at for at in range(len(answer)) if b"\r" in answer[max(0, at - 1) : at + 2]]
 
 
 def read(wire, pieces):
@@ -37,7 +43,8 @@ def read(wire, pieces):
 def test_one_cut_anywhere_changes_nothing(wire, line_ends):
     answer = line_ends(wire.answer)
     whole = read(wire, [answer])
-    for at in range(len(answer)):
+    places = range(len(answer)) if line_ends is bytes else near_line_ends(answer)
+    for at in places:
         reader = wire.reader()
         out = reader.feed(answer[:at]) + reader.feed(answer[at:])
         assert (out, reader.complete, reader.finish()) == (whole[0], whole[2][1], whole[1])
@@ -197,7 +204,28 @@ def test_nonsense_passes_as_it_is_and_costs_an_estimate(dialect, event, asked):
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)
-@given(st.lists(st.sampled_from([b"data: ", b'{"', b"usage", b'":', b"null", b",", b"}", b"\n\n", b"\r\n", b"\\", b"[DONE]", b"\xf0", b"[]"]), max_size=30))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"data: ",
+                b'{"',
+                b"usage",
+                b'":',
+                b"null",
+                b",",
+                b"}",
+                b"\n\n",
+                b"\r\n",
+                b"\\",
+                b"[DONE]",
+                b"\xf0",
+                b"[]",
+            ]
+        ),
+        max_size=30,
+    )
+)
 def test_no_bytes_at_all_make_a_reader_raise(pieces):
     for dialect in (CHAT_COMPLETIONS, MESSAGES):
         for asked in (True, False):
@@ -213,8 +241,8 @@ def test_what_follows_the_terminal_event_is_held_within_bounds():
         wire = named(name)
         reader = wire.reader()
         reader.feed(wire.answer)
-        for _ in range(10):
-            assert reader.feed(b": more\n\n" * 10_000) == b""
+        for _ in range(3):
+            assert reader.feed(b": more" * 5000 + b"\n\n") == b""
         assert len(reader.finish()) <= TAIL_LIMIT
 
 

@@ -26,7 +26,7 @@ _DELTA = re.compile(
     rb'"(?:content|reasoning_content|reasoning|refusal|arguments)"\s*:\s*("(?:[^"\\]++|\\.)*+")'
 )
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"([a-z_]{1,40})"')
-_NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])')
+_NULL = re.compile(rb'"usage"\s*:\s*null(?=\s*[,}])')
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _IN = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens")
 _OUT = ("reasoning_tokens", "audio_tokens", "rejected_prediction_tokens")
@@ -150,14 +150,16 @@ class ChatCompletionsStream:
 
     def _without_null(self, event: bytes) -> bytes | None:
         """The common chunk, which says that there is no usage yet; None when the event needs a closer look."""
-        null = _NULL_USAGE.search(event)
-        if null is None or event.count(b'"usage"') != 1 or not _is_one_line(event):
+        start = event.find(b'"usage"')
+        null = _NULL.match(event, start)
+        if null is None or b'"usage"' in event[null.end() :] or not _is_one_line(event):
             return None
         if not self._hide:
             return event
-        structure = _STRINGS.sub(b"", event[: null.start()])
-        depth = structure.count(b"{") + structure.count(b"[") - structure.count(b"}") - structure.count(b"]")
-        return event[: null.start()] + event[null.end() :] if depth == 1 else None
+        before, after = event[:start].rstrip(), event[null.end() :]
+        rest = _STRINGS.sub(b"", after)
+        is_on_top = rest.count(b"}") + rest.count(b"]") - rest.count(b"{") - rest.count(b"[") == 1
+        return before[:-1] + after if is_on_top and before.endswith(b",") else None
 
     def _without_usage(self, event: bytes) -> bytes:
         data = payload(event)

@@ -119,7 +119,7 @@ class MessagesStream:
             self.complete = self._ended = True
             self._held = event
             return b""
-        elif b'"usage"' in event or b'"message_start"' in event or b'"error"' in event:
+        elif b'"message_' in event or b'"error"' in event:
             self._note(event)
         return event
 

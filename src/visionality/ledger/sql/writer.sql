@@ -73,17 +73,3 @@ select exists (select from vis.request_logs where org_id = $1 and created_at = $
 select id, cost_nusd, billed_nusd from vis.request_logs
  where org_id = $1 and request_id = $2 and entry = 'call' and created_at >= $3
  order by created_at limit 1;
-
--- name: fence
--- Writers whose heartbeat is too old are fenced: their holds now belong to the reaper.
-update vis.writers set fenced_at = now()
- where fenced_at is null and heartbeat_at < now() - make_interval(secs => $1::float8)
-returning writer_no, process;
-
--- name: orphans
--- Holds that nobody will settle: of fenced writers, and those past their expiry.
-select h.org_id, h.hold_id, h.request_id, h.amount_nusd, h.expires_at, h.draft
-  from vis.budget_holds h
-  join vis.writers w on w.writer_no = h.writer_no
- where (w.fenced_at is not null and h.draft is not null) or h.expires_at < now()
- order by h.expires_at limit $1;
