@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import psycopg
@@ -63,6 +64,11 @@ class Database:
     def dsn(self, role: str) -> str:
         """The libpq address for a role, or for `vis_super`."""
         return self.server.dsn(self.name, role)
+
+    def url(self, role: str) -> str:
+        """The same as a URI, which asyncpg takes too."""
+        given = {name: str(value) for name, value in conninfo_to_dict(self.dsn(role)).items()}
+        return f"postgresql:///{quote(given.pop('dbname'), safe='')}?{urlencode(given)}"
 
     @property
     def superuser(self) -> str:

@@ -12,7 +12,8 @@ USAGE = {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200}
 
 
 def call(caller, model: str, path: str = CHAT, **plan: object) -> dict:
-    assert caller.post(path, call_id := new_id(), body_of(path, model=model), **plan).status == 200
+    call_id = new_id()
+    assert caller.post(path, call_id, body_of(path, model=model), **plan).status == 200
     return caller.row(call_id)
 
 

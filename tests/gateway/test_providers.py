@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from gateway.calls import CHAT, MESSAGES, Caller, ask, new_id
+from gateway.calls import CHAT, MESSAGES, Caller, new_id
 from product import Product, running_in
 
 pytestmark = pytest.mark.xdist_group("restarts")
@@ -26,24 +26,21 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def story(data_dir) -> Iterator[dict]:
+def story(data_dir) -> dict:
     """A first run with a key, a provider and three rows; then stopped."""
     with running_in(data_dir) as product:
         product.run("project", "add", "HPC")
         product.run("agent", "add", "alice@arctrade", "--owner", "Alice K.")
         caller = Caller(product, product.issue())
         first = row(caller, MESSAGES)
-        address = product.sandbox + "/"
-        environment = product.environment | {"SPARE_KEY": PLANTED}
-        product.environment = environment
-        said = product.run("provider", "add", "anthropic", "--base-url", address, "--key-env", "SPARE_KEY")
+        product.environment["SPARE_KEY"] = PLANTED
+        to = ("--base-url", product.sandbox + "/", "--key-env", "SPARE_KEY")
+        said = product.run("provider", "add", "anthropic", *to)
         product.until(lambda: row(caller, MESSAGES)["provider"] == "anthropic", within=IN_FORCE_WITHIN)
         used = row(caller, MESSAGES)
         other = row(caller, CHAT)
-        seen = ask(product.sandbox, "GET", "/sandbox/seen", [])
-        assert seen.status == 200
         caller.post(MESSAGES, new_id())
-        yield {
+        told = {
             "key": caller.key,
             "said": said,
             "first": first,
@@ -52,8 +49,8 @@ def story(data_dir) -> Iterator[dict]:
             "seen": caller.seen(),
             "sealed": product.query("select sealed from vis_control.provider_credential"),
             "rows": product.query("select leaf_hash from vis.request_logs order by 1"),
-            "sandbox": product.sandbox,
         }
+    return told
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +61,8 @@ def again(data_dir, story) -> Iterator[Product]:
 
 
 def row(caller: Caller, path: str) -> dict:
-    assert caller.post(path, call_id := new_id()).status == 200
+    call_id = new_id()
+    assert caller.post(path, call_id).status == 200
     return caller.row(call_id)
 
 

@@ -1,6 +1,8 @@
 """`vis ledger tail|show|export`."""
 
+import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ from visionality.cli.output import whole_file
 from visionality.cli.period import Period, period_options
 from visionality.core.pricing import recomputed_nusd
 from visionality.runtime.clock import utc_now
+
+STOPPED = 130
+"""The exit code of a program that Ctrl-C ended, as shells have it."""
 
 ledger_command = click.Group("ledger", help="Rows: look, follow, take them out.")
 
@@ -69,10 +74,13 @@ def _tail(
     with here.reading(snapshot=True) as (connection, org_id):
         tail = reader.tail_from(connection, org_id, since)
         put(reader.newest(connection, org_id, wanted, lines)[::-1])
-    while follow:
-        time.sleep(0.5)
-        with here.reading() as (connection, org_id):
-            put(reader.follow(connection, org_id, tail, wanted))
+    with suppress(KeyboardInterrupt):
+        while follow:
+            time.sleep(0.5)
+            with here.reading() as (connection, org_id):
+                put(reader.follow(connection, org_id, tail, wanted))
+        return
+    sys.exit(STOPPED)
 
 
 @ledger_command.command("show", epilog="Example: vis ledger show 0193f2c4-…")

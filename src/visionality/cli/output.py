@@ -1,6 +1,7 @@
 """The file that a command writes: whole under its name, or not there at all."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
     A device or a pipe is written as it is. Raises click.ClickException when the file system will not have it.
     """
-    is_plain = path.is_file() or not path.exists()
+    is_plain = _becomes_a_file(path)
     unfinished = path.with_name(path.name + ".part") if is_plain else path
     try:
         with unfinished.open("wb") as file:
@@ -31,3 +32,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         if is_plain:
             with suppress(OSError):
                 unfinished.unlink()
+
+
+def _becomes_a_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True  # not there yet, or in no place that can be: opening it will tell

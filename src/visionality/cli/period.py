@@ -50,6 +50,8 @@ def _period(month: str | None, quarter: str | None, first: datetime | None, last
 
 
 def _months(year: int, month: int, count: int) -> Period:
+    if not 1 <= year < 9999:
+        raise click.UsageError(f"the year {year:04d} is out of range: expected 0001 to 9998")
     start = datetime(year, month, 1, tzinfo=UTC)
     passed = month - 1 + count
     return start, datetime(year + passed // 12, passed % 12 + 1, 1, tzinfo=UTC)

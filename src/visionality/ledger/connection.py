@@ -12,7 +12,13 @@ log = structlog.get_logger()
 RECONNECT = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds between tries; the last repeats."""
 
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that broke between two messages is left in an odd state
+)
 """What a driver raises when the database is away, or answers in a way that a fresh connection may mend."""
 
 _T = TypeVar("_T")

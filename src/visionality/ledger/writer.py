@@ -72,7 +72,8 @@ class LedgerWriter:
 
     @property
     def connected(self) -> bool:
-        return self._link.connected
+        """Whether rows become durable now: the database was there when last asked, and somebody flushes."""
+        return self._link.connected and self._task is not None and not self._task.done()
 
     @property
     def writer_no(self) -> int:
@@ -199,7 +200,7 @@ class LedgerWriter:
             except AWAY as error:
                 await self._link.renew(error)
                 continue
-            except (TypeError, ValueError, OverflowError) as error:
+            except Exception as error:  # noqa: BLE001 -- a row that cannot even be encoded must not stop the others
                 await self._isolate(works, error)
                 return
             self._numbers = batch.after

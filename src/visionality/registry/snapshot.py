@@ -23,6 +23,14 @@ log = structlog.get_logger()
 POLL = 0.5
 """Seconds between polls; a change is in force after one."""
 
+_UNREADABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that broke between two messages is left in an odd state
+)
+
 _SQL = statements("visionality.registry.sql", "snapshot.sql")
 
 
@@ -150,7 +158,7 @@ class SnapshotKeeper:
             self._wanted.clear()
             try:
                 await self._poll()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _UNREADABLE as error:
                 if self._connection is not None:
                     self._connection.terminate()
                     log.warning("control_data_unreadable", error=str(error), error_type=type(error).__name__)
