@@ -55,6 +55,7 @@ class Usd(click.ParamType[Decimal]):
 @click.option(
     "--cache-write-1h", type=Usd(), help="Writing the cache for an hour; as --cache-write when left out."
 )
+@click.option("--web-search", type=Usd(), help="A thousand web searches; unpriced when left out.")
 @click.option(
     "--from", "effective", type=click.DateTime(["%Y-%m-%d"]), help="First day, UTC; now when left out."
 )
@@ -71,6 +72,7 @@ def _set(
     cache_read: Decimal | None,
     cache_write: Decimal | None,
     cache_write_1h: Decimal | None,
+    web_search: Decimal | None,
     effective: datetime | None,
     source: str,
     yes: bool,
@@ -85,6 +87,8 @@ def _set(
         "cache_write_other": write,
         "cache_write_1h": write if cache_write_1h is None else cache_write_1h,
     }
+    if web_search is not None:
+        rates["web_search"] = web_search * 1000
     start = effective.replace(tzinfo=UTC) if effective else utc_now()
     total = f"{input_usd + output_usd:f}"
     click.echo(
