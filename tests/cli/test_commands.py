@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,10 +97,16 @@ JSON_COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("words", JSON_COMMANDS)
-def test_json_is_one_object_a_line(product, words):
-    printed = product.run(*words, "--json")
-    assert all(isinstance(json.loads(line), dict) for line in printed.splitlines())
+def test_json_is_one_object_a_line(product):
+    for done in at_once(product, [(*words, "--json") for words in JSON_COMMANDS]):
+        assert (done.returncode, done.stderr) == (0, "")
+        assert all(isinstance(json.loads(line), dict) for line in done.stdout.splitlines())
+
+
+def at_once(product: Product, commands: list[tuple[str, ...]]) -> Iterator[subprocess.CompletedProcess[str]]:
+    """What each command does, several at a time."""
+    with ThreadPoolExecutor(4) as pool:
+        yield from pool.map(lambda words: product.try_run(*words), commands)
 
 
 def test_the_data_directory_is_found_in_the_environment(product):
@@ -148,12 +156,12 @@ MISUSES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("words", "sentence"), MISTAKES, ids=[" ".join(words) for words, _ in MISTAKES])
-def test_a_mistake_is_told_in_one_sentence(product, words, sentence):
-    done = product.try_run(*words)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert sentence in done.stderr
-    check_sentence(done.stderr)
+def test_a_mistake_is_told_in_one_sentence(product):
+    told = at_once(product, [words for words, _ in MISTAKES])
+    for (words, sentence), done in zip(MISTAKES, told, strict=True):
+        assert (done.returncode, done.stdout) == (1, ""), words
+        assert sentence in done.stderr
+        check_sentence(done.stderr)
 
 
 @pytest.mark.parametrize(("words", "sentence"), MISUSES, ids=[" ".join(words) for words, _ in MISUSES])

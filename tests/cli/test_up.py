@@ -25,6 +25,11 @@ pytestmark = pytest.mark.xdist_group("cli")
 CHILDREN = ["gateway", "web", "jobs", "sandbox"]
 
 
+@pytest.fixture(scope="module")
+def key(product) -> str:
+    return product.issue()
+
+
 def answers(address: str) -> bool:
     with suppress(URLError, ConnectionError), urlopen(f"{address}/readyz", timeout=PATIENCE) as answer:
         return bool(answer.status == 200)
@@ -47,7 +52,7 @@ def test_ready_is_said_in_one_line_of_json(product):
 
 
 @pytest.mark.parametrize("name", ["jobs", "web", "sandbox", "gateway"])
-def test_a_process_that_dies_is_started_again_at_its_address(product, name):
+def test_a_process_that_dies_is_started_again_at_its_address(product, key, name):
     before = product.pid(name)
     os.kill(before, signal.SIGKILL)
 
@@ -57,7 +62,7 @@ def test_a_process_that_dies_is_started_again_at_its_address(product, name):
         return False
 
     product.until(is_back)
-    assert Caller(product, product.issue()).post(MESSAGES, new_id()).status == 200
+    assert Caller(product, key).post(MESSAGES, new_id()).status == 200
 
 
 def is_ready(product: Product, name: str) -> bool:
@@ -135,10 +140,10 @@ def alone(product: Product, name: str, *options: str) -> Iterator[str]:
     assert "Traceback" not in said
 
 
-def test_the_gateway_alone_serves_the_same_ledger(product):
+def test_the_gateway_alone_serves_the_same_ledger(product, key):
     with alone(product, "gateway", "--sandbox-url", product.sandbox) as address:
         beside = Product(product.data_dir, product.process, product.summary | {"gateway": address})
-        caller = Caller(beside, product.issue())
+        caller = Caller(beside, key)
         call_id = new_id()
         beside.until(lambda: beside.status(caller.key) == 200)
         assert caller.post(MESSAGES, call_id).status == 200

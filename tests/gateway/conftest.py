@@ -5,7 +5,7 @@ import pytest
 from gateway.calls import Caller
 from product import Product, running, set_up
 
-BODY_LIMIT = 2_000_000
+BODY_LIMIT = 4_000_000
 
 
 @pytest.fixture(scope="session")

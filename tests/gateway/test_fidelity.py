@@ -59,7 +59,8 @@ def headers_of(reply: Reply) -> dict[str, str]:
     ],
 )
 def test_the_body_reaches_the_provider_byte_for_byte(caller, path, body):
-    assert caller.post(path, call_id := new_id(), body).status == 200
+    call_id = new_id()
+    assert caller.post(path, call_id, body).status == 200
     assert caller.seen()["body_sha256"] == hashlib.sha256(body).hexdigest()
     assert caller.row(call_id)["request_sha256"] == hashlib.sha256(body).digest()
 
@@ -93,7 +94,8 @@ def test_no_field_and_no_space_of_a_body_is_touched(caller, unknown, indent):
 )
 def test_a_stream_without_a_usage_report_asks_for_one_in_the_smallest_span_of_bytes(caller, said, sent):
     head = b'{ "messages":[{"role":"user","content":"\\"stream_options\\":null"}], "model":"gpt-4o",'
-    assert caller.post(CHAT, call_id := new_id(), head + said).status == 200
+    call_id = new_id()
+    assert caller.post(CHAT, call_id, head + said).status == 200
     arrived = base64.b64decode(caller.seen()["body"])
     assert arrived.startswith(head)
     assert json.loads(arrived) == json.loads(head + sent)

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,7 +39,7 @@ def story(data_dir) -> dict:
         used = row(caller, MESSAGES)
         other = row(caller, CHAT)
         caller.post(MESSAGES, new_id())
-        told = {
+        return {
             "key": caller.key,
             "said": said,
             "first": first,
@@ -50,7 +49,6 @@ def story(data_dir) -> dict:
             "sealed": product.query("select sealed from vis_control.provider_credential"),
             "rows": product.query("select leaf_hash from vis.request_logs order by 1"),
         }
-    return told
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +89,11 @@ def test_the_database_holds_the_key_sealed(story):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (base64.b64encode(os.urandom(32)).decode(), "the master key in VIS_MASTER_KEY is not the one"),
+        (base64.b64encode(bytes(range(32))).decode(), "the master key in VIS_MASTER_KEY is not the one"),
         ("not base64!", "VIS_MASTER_KEY is not base64"),
         ("c2hvcnQ=", "VIS_MASTER_KEY holds 5 bytes, expected 32"),
     ],
+    ids=["another", "not base64", "too short"],
 )
 def test_a_wrong_master_key_is_refused_in_one_sentence(data_dir, story, spoil, sentence):
     check_refused(data_dir, sentence, master_key=spoil)

@@ -66,7 +66,8 @@ def check_anthropic(row: dict[str, Any], *, streamed: bool) -> None:
 def check(row: dict[str, Any], *, streamed: bool) -> None:
     assert recomputed(row) == row["cost_nusd"] == row["billed_nusd"]
     assert {name: row[name] for name in BOUND} == BOUND
-    assert (row["price_state"], row["price_version"], row["currency"]) == ("known", 1, "USD")
+    assert (row["price_state"], row["currency"]) == ("known", "USD")
+    assert row["price_version"] >= 1
     assert (row["decision"], row["reason"], row["status_code"]) == ("allowed", None, 200)
     assert row["finish"] in {"stop", "tool_calls", "end_turn", "tool_use"}
     assert row["key_id"] is not None
@@ -190,9 +191,11 @@ def test_openai_streaming(caller, openais, base, saying, asked):
 async def test_openai_streaming_async(product, caller, saying):
     call_id = new_id()
     headers = sending(call_id, usage=OPENAI_USAGE, **SAYINGS[saying])
-    async with openai_async(product, caller.key) as client:
-        async with client.chat.completions.stream(model=GPT, messages=ONE, extra_headers=headers) as stream:
-            answer = await stream.get_final_completion()
+    async with (
+        openai_async(product, caller.key) as client,
+        client.chat.completions.stream(model=GPT, messages=ONE, extra_headers=headers) as stream,
+    ):
+        answer = await stream.get_final_completion()
     check_openai_message(answer.choices[0].message, saying)
     check_openai(caller.row(call_id), streamed=True)
 
@@ -350,11 +353,10 @@ def check_refused(error: Any, direct: Any, row: dict[str, Any], status: int) -> 
 
 def test_a_client_that_retries_by_itself_leaves_a_row_for_each_try(product, caller):
     call_id = new_id()
-    with openai.OpenAI(base_url=f"{product.gateway}/v1", api_key=caller.key, max_retries=1) as client:
-        with pytest.raises(openai.RateLimitError):
-            client.chat.completions.create(
-                model=GPT, messages=ONE, extra_headers=sending(call_id, status=429, retry_after=0)
-            )
+    headers = sending(call_id, status=429, retry_after=0)
+    client = openai.OpenAI(base_url=f"{product.gateway}/v1", api_key=caller.key, max_retries=1)
+    with client, pytest.raises(openai.RateLimitError):
+        client.chat.completions.create(model=GPT, messages=ONE, extra_headers=headers)
     first, second = product.rows_of(call_id)
     assert first["request_id"] != second["request_id"]
     assert [row["tags"]["client_retry"] for row in (first, second)] == ["0", "1"]

@@ -35,11 +35,11 @@ def row_bytes(columns: Mapping[str, Any]) -> bytes:
     Raises TypeError for a value that the form has no way to write.
     """
     plain = dict(columns)
-    for name, value in columns.items():
-        kind = type(value)
-        if kind is int:
-            plain[name] = str(value) if name in MONEY_COLUMNS else _whole(value)
-        elif kind not in _AS_IT_IS:
+    for name in [name for name, value in columns.items() if value.__class__ not in _AS_IT_IS]:
+        value = columns[name]
+        if name in MONEY_COLUMNS and value.__class__ is int:
+            plain[name] = str(value)
+        elif value.__class__ is not int or not -_LARGEST <= value <= _LARGEST:
             plain[name] = _written(value)
     plain["v"] = FORM
     return _encode(plain)

@@ -12,6 +12,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 SWALLOW_SECONDS = 2.0
+SWALLOW_TIMES = 4
+"""How much of a body that is too large is still read and dropped, in bodies of the largest size."""
 
 
 class ClientGone(Exception):
@@ -54,7 +56,7 @@ async def _swallow(receive: Receive, limit: int) -> None:
     size = 0
     with suppress(TimeoutError):
         async with asyncio.timeout(SWALLOW_SECONDS):
-            while size <= limit:
+            while size <= SWALLOW_TIMES * limit:
                 message = await receive()
                 size += len(message.get("body", b""))
                 if not message.get("more_body"):

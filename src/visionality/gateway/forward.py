@@ -82,8 +82,8 @@ class Forwarder:
             else:
                 self._broke(504, "upstream_timeout", "the call took longer than it may")
         except asyncio.CancelledError:
+            # The server stops and its patience is over: what is known is still written, and the client told.
             self._broke(503, "gateway_stopped", "the gateway stopped before the answer was complete")
-            raise
         finally:
             if self._leaving is not None:
                 exchange.client_left = self._leaving.happened

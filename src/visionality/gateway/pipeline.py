@@ -75,12 +75,7 @@ class Call:
             self.receive,
             self.send,
         )
-        try:
-            exchange = await self._held(forwarder, row)
-        except asyncio.CancelledError:
-            self._completed(row, forwarder.exchange)
-            self.gateway.writer.settle(row, hold, settle.rest_of(row, hold, self.gateway))
-            raise
+        exchange = await self._held(forwarder, row)
         self._completed(row, exchange)
         durable = await self._durable(row, hold)
         await self._answered(row, exchange, durable=durable)
