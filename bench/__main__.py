@@ -17,7 +17,10 @@ import uvloop
 
 from bench.caller import Caller, request
 from bench.process import used
+from bench.rows import measure
 from visionality.postgres import read_endpoint
+from visionality.postgres.access import Access
+from visionality.runtime.ids import uuid7
 
 CALLS = int(os.environ.get("BENCH_CALLS", "6000"))
 PROMPT = "word " * 90
@@ -128,6 +131,17 @@ async def scenarios(summary: dict[str, object], key: str) -> None:
         table(title, direct, through, streams=streams)
 
 
+async def write_rows(data_dir: Path) -> None:
+    """The writer of one process, fed directly."""
+    dsn = Access(data_dir, read_endpoint(data_dir), None).dsn("vis_writer")
+    print("\n### Rows made durable by the writer of one process\n")
+    print("| waiting callers | rows/s | CPU of the process, µs/row | whole calls/s (hold, then row and events) |")
+    print("|---:|---:|---:|---:|")
+    for waiting in (1, 16, 64, 256):
+        done = await measure(dsn, data_dir, uuid7(), waiting, CALLS - CALLS % waiting)
+        print(f"| {waiting} | {done.rows_per_second:,.0f} | {done.cpu_us_per_row:.0f} | {done.calls_per_second:,.0f} |")
+
+
 def rows(data_dir: str) -> tuple[int, int]:
     """Rows in the ledger, and the most that became durable in any one second."""
     with psycopg.connect(read_endpoint(Path(data_dir)).dsn("vis")) as connection:
@@ -165,6 +179,7 @@ def main() -> None:
                 f"{os.cpu_count()} cores ({cpu}), Python {platform.python_version()}; caller, sandbox, gateway and PostgreSQL share them"
             )
             uvloop.run(scenarios(summary, key))
+            uvloop.run(write_rows(Path(data_dir)))
             total, most = rows(data_dir)
             gateway = used(summary["pids"]["gateway"])
             print(f"\nrows in the ledger: {total:,}; most rows durable in one second: {most:,}")

@@ -51,7 +51,10 @@ def clean(text: object, limit: int) -> str | None:
     """A foreign string as a row may keep it: no control characters, at most `limit` long; None if it is no string."""
     if not isinstance(text, str) or not text:
         return None
-    return "".join(char for char in text[:limit] if char.isprintable()) or None
+    text = text[:limit]
+    if text.isprintable():
+        return text
+    return "".join(char for char in text if char.isprintable()) or None
 
 
 def asked_model(document: Mapping[str, Any]) -> str:

@@ -86,6 +86,8 @@ def count(value: object) -> int:
 
 def counted(value: object) -> int | None:
     """A token count out of a provider's JSON, or None for what is none. 12.0 is the JSON number 12."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= TOKEN_LIMIT:
+    if type(value) is int and 0 <= value <= TOKEN_LIMIT:
+        return value
+    if not isinstance(value, float) or not 0 <= value <= TOKEN_LIMIT:
         return None
     return int(value) if value == int(value) else None

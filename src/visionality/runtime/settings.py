@@ -4,6 +4,7 @@ Nothing imports settings as a global and nothing reads the environment later. Wh
 in the database, not a setting. Every field below is described in docs/reference/settings.md.
 """
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -75,9 +76,12 @@ def _whole(text: str) -> int:
 
 def _seconds(text: str) -> float:
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         raise ValueError("expected a number of seconds") from None
+    if not math.isfinite(seconds):
+        raise ValueError("expected a number of seconds")
+    return seconds
 
 
 def _url(text: str) -> str:
