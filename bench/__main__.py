@@ -135,11 +135,15 @@ async def write_rows(data_dir: Path) -> None:
     """The writer of one process, fed directly."""
     dsn = Access(data_dir, read_endpoint(data_dir), None).dsn("vis_writer")
     print("\n### Rows made durable by the writer of one process\n")
-    print("| waiting callers | rows/s | CPU of the process, µs/row | whole calls/s (hold, then row and events) |")
+    print(
+        "| waiting callers | rows/s | CPU of the process, µs/row | whole calls/s (hold, then row and events) |"
+    )
     print("|---:|---:|---:|---:|")
     for waiting in (1, 16, 64, 256):
         done = await measure(dsn, data_dir, uuid7(), waiting, CALLS - CALLS % waiting)
-        print(f"| {waiting} | {done.rows_per_second:,.0f} | {done.cpu_us_per_row:.0f} | {done.calls_per_second:,.0f} |")
+        print(
+            f"| {waiting} | {done.rows_per_second:,.0f} | {done.cpu_us_per_row:.0f} | {done.calls_per_second:,.0f} |"
+        )
 
 
 def rows(data_dir: str) -> tuple[int, int]:
@@ -172,7 +176,7 @@ def main() -> None:
             key = run("key", "issue", "--agent", "bench@localhost", "--project", "BENCH", data_dir=data_dir)
             time.sleep(1.5)
             cpu = next(
-                (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if "model name" in line),
+                (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
                 "",
             )
             print(

@@ -106,7 +106,9 @@ def test_a_change_moves_its_organisation_and_no_other(two, connection, table, ch
 @pytest.mark.parametrize("table", [table for table in CHANGEABLE if table != "organisation"])
 def test_a_row_that_changes_hands_moves_both_organisations(two, table):
     with psycopg.connect(two.database.dsn("vis_jobs")) as connection:
-        connection.execute(f"update vis_control.{table} set org_id = %s where org_id = %s", [(stranger := uuid7()), two.ours])
+        connection.execute(
+            f"update vis_control.{table} set org_id = %s where org_id = %s", [(stranger := uuid7()), two.ours]
+        )
         assert revisions(connection) == {two.ours: len(TABLES) + 1, two.theirs: len(TABLES), stranger: 1}
         connection.rollback()
 

@@ -29,11 +29,20 @@ def test_all_mistakes_are_told_together():
             {
                 "VIS_GATEWAY_PORT": "high",
                 "VIS_WEB_PORT": "70000",
-                "VIS_IDLE_TIMEOUT": "0", "VIS_COMMIT_WAIT": "nan", "VIS_FENCE_AFTER": "1e400",
+                "VIS_IDLE_TIMEOUT": "0",
+                "VIS_COMMIT_WAIT": "nan",
+                "VIS_FENCE_AFTER": "1e400",
                 "VIS_SANDBOX_URL": "ftp://x",
             }
         )
-    for name in ("VIS_GATEWAY_PORT", "VIS_WEB_PORT", "VIS_IDLE_TIMEOUT", "VIS_COMMIT_WAIT", "VIS_FENCE_AFTER", "VIS_SANDBOX_URL"):
+    for name in (
+        "VIS_GATEWAY_PORT",
+        "VIS_WEB_PORT",
+        "VIS_IDLE_TIMEOUT",
+        "VIS_COMMIT_WAIT",
+        "VIS_FENCE_AFTER",
+        "VIS_SANDBOX_URL",
+    ):
         assert name in str(told.value)
 
 

@@ -1,6 +1,7 @@
 """The life of one call: authenticate, attribute, admit, forward, meter, settle, and only then the last byte."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,7 @@ from visionality.gateway.refusals import refuse
 from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
 from visionality.gateway.upstream import Upstream
-from visionality.ledger.writer import Hold
+from visionality.ledger.writer import Hold, LedgerAway
 from visionality.registry.snapshot import Organisation, SnapshotStale
 from visionality.runtime.ids import uuid7
 
@@ -76,7 +77,11 @@ class Call:
             self.send,
         )
         exchange = await self._held(forwarder, row)
-        self._completed(row, exchange)
+        try:
+            self._completed(row, exchange)
+        except Exception:
+            log.exception("pricing_failed", request_id=str(self.id))
+            settle.unpriced(self.gateway, row, self.started)
         durable = await self._durable(row, hold)
         await self._answered(row, exchange, durable=durable)
 
@@ -139,7 +144,7 @@ class Call:
         try:
             async with asyncio.timeout(self.gateway.settings.commit_wait):
                 await self.gateway.writer.settle(row, hold, rest)
-        except TimeoutError:
+        except (TimeoutError, LedgerAway):
             return False
         return True
 
@@ -172,5 +177,9 @@ class Call:
             row.decision, row.reason, row.status_code = "refused", refusal.code, refusal.status
             row.price_state = "known"
             settle.stamp(self.gateway, row, self.started)
-            await self._durable(row, None)
+            if refusal.code == "ledger_unavailable":  # the client has waited for the ledger already
+                with suppress(LedgerAway):
+                    self.gateway.writer.settle(row, None)
+            else:
+                await self._durable(row, None)
         await refuse(self.send, self.target.route.dialect, refusal, str(self.id))

@@ -55,6 +55,16 @@ def price(gateway: Gateway, row: Row, target: Target, metered: Metered) -> None:
     row.rates = dict(priced.rates) if priced.rates else None
 
 
+def unpriced(gateway: Gateway, row: Row, started: float) -> None:
+    """A fault of ours in the pricing: the row stands all the same, and says that its cost is not known."""
+    row.decision, row.reason = "failed", "internal_error"
+    row.cost_nusd = row.billed_nusd = 0
+    row.price_state = "unknown"
+    row.usage = row.rates = row.raw_usage = None
+    row.usage_source = "none"
+    stamp(gateway, row, started)
+
+
 def rest_of(row: Row, hold: Hold, gateway: Gateway) -> Hold | None:
     """What stays held after an estimate: the difference up to the worst case. Holds are not freed on a guess."""
     if row.usage_source != "tokenizer_estimate" or hold.amount_nusd <= row.cost_nusd:
