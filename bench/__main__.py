@@ -176,7 +176,11 @@ def main() -> None:
             key = run("key", "issue", "--agent", "bench@localhost", "--project", "BENCH", data_dir=data_dir)
             time.sleep(1.5)
             cpu = next(
-                (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+                (
+                    line.split(":")[1].strip()
+                    for line in Path("/proc/cpuinfo").read_text().splitlines()
+                    if "model name" in line
+                ),
                 "",
             )
             print(
