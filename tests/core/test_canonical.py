@@ -139,7 +139,7 @@ def test_the_bytes_and_the_hash_of_a_row_never_change():
         {"ü": 1},
         {1, 2},
         bytes,
-        object(),
+        ...,
         2**53,
         -(2**53),
         {"a": 2**53},
