@@ -26,7 +26,7 @@ import click
 from visionality.cli.installation import ADDRESSES, Installation, installation, report
 from visionality.cli.prepare import CannotStart, prepare
 from visionality.cli.serve import GO_FD, HOST, SOCKET_FD, listening_socket
-from visionality.postgres import Cluster, DataDirLock, find_binaries
+from visionality.postgres import Cluster, DataDirLock, PostgresFault, find_binaries
 from visionality.runtime.clock import utc_now
 
 READY_WITHIN = 30.0
@@ -88,7 +88,11 @@ class Child:
             self.delay = 0.0 if now - self.started > STABLE else min(max(0.5, self.delay * 2), LONGEST_DELAY)
             self.process, self.due = None, now + self.delay
         if self.due is not None and now >= self.due:
-            self.start()
+            try:
+                self.start()
+            except OSError as error:
+                self.due = now + LONGEST_DELAY
+                report(f"{self.name} cannot be started ({error}); trying again in {LONGEST_DELAY:g} s")
 
     def is_ready(self) -> bool:
         connection = HTTPConnection(HOST, self.sock.getsockname()[1], timeout=5)
@@ -128,6 +132,8 @@ class Supervisor:
     children: list[Child] = field(default_factory=list)
     stopping: bool = False
     _partitions_at: float = 0.0
+    _database_due: float = 0.0
+    _database_delay: float = 0.0
 
     def run(self, announce: Callable[["Supervisor"], None]) -> None:
         with ExitStack() as stack:
@@ -232,14 +238,27 @@ class Supervisor:
     def _watch(self) -> None:
         now = time.monotonic()
         if self.cluster is not None and not self.stopping and self.cluster.poll() is not None:
-            report(f"PostgreSQL ended with code {self.cluster.poll()}; starting it again")
-            self.cluster.start()
+            self._restart_database(self.cluster, now)
         for child in self.children:
             if not self.stopping:
                 child.watch(now)
         if now >= self._partitions_at:
             self._add_partitions()
             self._partitions_at = now + PARTITIONS_EVERY
+
+    def _restart_database(self, cluster: Cluster, now: float) -> None:
+        """Start the server again; one that dies while it starts is tried again, with growing pauses."""
+        if now < self._database_due:
+            return
+        report(f"PostgreSQL ended with code {cluster.poll()}; starting it again")
+        try:
+            cluster.start()
+        except PostgresFault as fault:
+            self._database_delay = min(max(0.5, self._database_delay * 2), LONGEST_DELAY)
+            self._database_due = time.monotonic() + self._database_delay
+            report(f"{fault}\ntrying again in {self._database_delay:g} s")
+        else:
+            self._database_delay = 0.0
 
     def _add_partitions(self) -> None:
         import psycopg
