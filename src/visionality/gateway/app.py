@@ -16,6 +16,7 @@ from visionality.ledger.writer import LedgerWriter
 from visionality.registry.snapshot import SnapshotKeeper
 from visionality.runtime.clock import Clock
 from visionality.runtime.ids import uuid7
+from visionality.runtime.lifespan import lifespan
 from visionality.runtime.settings import Settings
 from visionality.vault.keyproviders._core import KeyProvider
 
@@ -39,7 +40,7 @@ class GatewayApp:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await lifespan(receive, send, self._start, self._stop)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -70,22 +71,6 @@ class GatewayApp:
             await answer(send, 503, _PLAIN, b"the ledger's database is away\n")
         else:
             await answer(send, 200, _PLAIN, b"ok\n")
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            try:
-                if message["type"] == "lifespan.startup":
-                    await self._start()
-                    await send({"type": "lifespan.startup.complete"})
-                else:
-                    await self._stop()
-                    await send({"type": "lifespan.shutdown.complete"})
-                    return
-            except Exception as error:
-                log.exception("gateway_lifespan", step=message["type"])
-                await send({"type": f"{message['type']}.failed", "message": str(error)})
-                return
 
     async def _start(self) -> None:
         gateway, settings = self._gateway, self._gateway.settings

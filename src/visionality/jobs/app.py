@@ -4,15 +4,13 @@ import asyncio
 from typing import Any
 
 import psycopg
-import structlog
 
 from visionality.jobs.health import metrics
 from visionality.jobs.reaper import Reaper
 from visionality.ledger.writer import LedgerWriter
 from visionality.runtime.clock import Clock
+from visionality.runtime.lifespan import lifespan
 from visionality.runtime.settings import Settings
-
-log = structlog.get_logger()
 
 
 class JobsApp:
@@ -27,7 +25,7 @@ class JobsApp:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await lifespan(receive, send, self._start, self._stop)
         elif scope["type"] == "http":
             status, text = await self._page(scope["path"])
             headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
@@ -49,22 +47,6 @@ class JobsApp:
             return 200, await asyncio.to_thread(metrics, self._jobs_dsn, self._clock(), counters)
         except psycopg.Error as error:
             return 503, f"the ledger's database is away: {error}\n"
-
-    async def _lifespan(self, receive: Any, send: Any) -> None:
-        while True:
-            message = await receive()
-            try:
-                if message["type"] == "lifespan.startup":
-                    await self._start()
-                    await send({"type": "lifespan.startup.complete"})
-                else:
-                    await self._stop()
-                    await send({"type": "lifespan.shutdown.complete"})
-                    return
-            except Exception as error:
-                log.exception("jobs_lifespan", step=message["type"])
-                await send({"type": f"{message['type']}.failed", "message": str(error)})
-                return
 
     async def _start(self) -> None:
         settings = self._settings
