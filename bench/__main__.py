@@ -187,11 +187,14 @@ def main() -> None:
                 f"{os.cpu_count()} cores ({cpu}), Python {platform.python_version()}; caller, sandbox, gateway and PostgreSQL share them"
             )
             uvloop.run(scenarios(summary, key))
-            uvloop.run(write_rows(Path(data_dir)))
             total, most = rows(data_dir)
             gateway = used(summary["pids"]["gateway"])
-            print(f"\nrows in the ledger: {total:,}; most rows durable in one second: {most:,}")
+            print(
+                f"\ncalls in the ledger: {total:,}; most in one second: {most:,}, "
+                f"which is {3 * most:,} durable rows (one in request_logs, two in budget_events)"
+            )
             print(f"gateway resident memory: {gateway.resident / 2**20:.0f} MiB")
+            uvloop.run(write_rows(Path(data_dir)))
         finally:
             up.terminate()
             up.wait(60)
