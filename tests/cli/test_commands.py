@@ -238,11 +238,21 @@ def test_a_row_is_shown_whole_and_recomputed(product):
     assert json.loads(product.run("ledger", "show", str(row["id"]), "--json"))["id"] == str(row["id"])
 
 
+def heed_ctrl_c() -> None:
+    """As in a terminal: a test run in the background was started with SIGINT ignored, and would hand that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_following_the_ledger_ends_quietly_at_ctrl_c(product):
     words = ["ledger", "tail", "--follow", "--json", "-n", "1", "--data-dir", str(product.data_dir)]
     product.run("try")
     with subprocess.Popen(
-        [*VIS, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=product.environment
+        [*VIS, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=product.environment,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 -- this process has no thread that holds a lock then
     ) as tail:
         first = json.loads(tail.stdout.readline())
         product.run("try")
