@@ -24,6 +24,7 @@ from typing import Any
 import click
 
 from visionality.cli.installation import ADDRESSES, Installation, installation, report
+from visionality.cli.login import make_link
 from visionality.cli.prepare import CannotStart, prepare
 from visionality.cli.serve import GO_FD, HOST, SOCKET_FD, listening_socket
 from visionality.postgres import Cluster, DataDirLock, PostgresFault, find_binaries
@@ -131,6 +132,7 @@ class Supervisor:
     cluster: Cluster | None = None
     children: list[Child] = field(default_factory=list)
     stopping: bool = False
+    login: str = ""
     _partitions_at: float = 0.0
     _database_due: float = 0.0
     _database_delay: float = 0.0
@@ -155,6 +157,7 @@ class Supervisor:
                 os.close(go)
             self._partitions_at = time.monotonic() + PARTITIONS_EVERY
             if not self.stopping:
+                self.login = make_link(self.here, self.summary()["web"])  # while the processes come up
                 self._wait_until_ready(wakeup)
             if not self.stopping:
                 addresses = self.here.settings.data_dir / ADDRESSES
@@ -310,10 +313,7 @@ def _tail(log: Path) -> str:
 
 
 def _announce(supervisor: Supervisor, *, in_json: bool) -> None:
-    from visionality.cli.login import make_link
-
-    summary = supervisor.summary()
-    link = make_link(supervisor.here, summary["web"])
+    summary, link = supervisor.summary(), supervisor.login
     if in_json:
         click.echo(json.dumps(summary | {"login": link}))
         return

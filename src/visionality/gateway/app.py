@@ -95,6 +95,5 @@ def _spare_the_collector() -> None:
 
     The price book alone is some 100,000 objects; left to itself it walks them again and again, in the middle of calls.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_ALLOWED, 20, 20)
