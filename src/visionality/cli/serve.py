@@ -109,8 +109,7 @@ def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: s
     )
     configure("gateway")
     _fit_to_serve(here)
-    if GO_FD not in os.environ:  # else the supervisor has checked a moment ago; a restart checks again
-        refuse_unsafe(here.access)
+    refuse_unsafe(here.access)
     app = GatewayApp(settings, utc_now, here.keys(), here.access.dsn("vis_writer"))
     serve(app, settings.gateway_port, "--gateway-port")
 
