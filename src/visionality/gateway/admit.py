@@ -25,7 +25,8 @@ class Upstream:
 
     name: str
     base_url: str
-    secret: bytes
+    credential: tuple[bytes, bytes]
+    """The header that carries the provider's key."""
     drains: bool
 
 
@@ -42,16 +43,16 @@ def upstream_for(gateway: Gateway, organisation: Organisation, target: Target) -
                 "provider_credential_unreadable",
                 f"the {provider.name} key cannot be opened with this master key",
             ) from None
-        return Upstream(provider.name, record.base_url, secret, record.on_abort == "drain")
+        credential = provider.credential(secret)
+        return Upstream(provider.name, record.base_url, credential, record.on_abort == "drain")
     if gateway.settings.sandbox_url is None:
         raise Refusal(
             403,
             "provider_not_configured",
             f"no {provider.name} key is set up here: add one with `vis provider add {provider.name}`",
         )
-    return Upstream(
-        SANDBOX, gateway.settings.sandbox_url + provider.sandbox_suffix, SANDBOX_SECRET, drains=True
-    )
+    base_url = gateway.settings.sandbox_url + provider.sandbox_suffix
+    return Upstream(SANDBOX, base_url, provider.credential(SANDBOX_SECRET), drains=True)
 
 
 async def hold(gateway: Gateway, row: Row, target: Target, request: Request, ask: Ask) -> Hold:

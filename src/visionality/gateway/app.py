@@ -6,7 +6,8 @@ from typing import Any
 import structlog
 
 from visionality.core.call import Refusal
-from visionality.gateway.client import Receive, Send, answer
+from visionality.gateway.client import Client, Receive, Send, answer
+from visionality.gateway.connection import PRESENCE
 from visionality.gateway.pipeline import Call
 from visionality.gateway.refusals import refuse
 from visionality.gateway.routes import find, spoken
@@ -25,6 +26,8 @@ log = structlog.get_logger()
 GARBAGE_ALLOWED = 20_000
 """Container objects that may be made before the collector looks at the young ones."""
 
+ANTHROPIC_HEADER = b"anthropic-version"
+
 _PLAIN = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
 
 
@@ -34,7 +37,6 @@ class GatewayApp:
     def __init__(self, settings: Settings, clock: Clock, keys: KeyProvider, writer_dsn: str) -> None:
         self._gateway = Gateway(settings, clock, keys)
         self._dsn = writer_dsn
-        self._upstream: Upstream | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -48,11 +50,16 @@ class GatewayApp:
     async def _http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         method, headers = scope["method"], tuple(scope["headers"])
         path = scope["raw_path"].decode("latin-1")
-        anthropic = any(name == b"anthropic-version" for name, _ in headers)
+        anthropic = ANTHROPIC_HEADER in {name for name, _ in headers}
         target = find(method, path, anthropic=anthropic)
-        if target is not None and self._upstream is not None:
+        if target is not None:
+            deadlines = self._gateway.deadlines
+            client = Client(receive, send, scope["state"][PRESENCE], deadlines.begin())
             query = scope["query_string"].decode("latin-1")
-            await Call(self._gateway, self._upstream, target, method, query, headers, receive, send).run()
+            try:
+                await Call(self._gateway, target, method, query, headers, client).run()
+            finally:
+                deadlines.end(client.deadline)
         elif any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
             refusal = Refusal(
                 426, "upgrade_not_supported", "WebSockets are not served here: send the request over HTTP"
@@ -78,12 +85,13 @@ class GatewayApp:
         gateway.snapshots = SnapshotKeeper(self._dsn, settings.snapshot_max_age, gateway.organisation_changed)
         await gateway.writer.start()
         await gateway.snapshots.start()
-        self._upstream = Upstream(settings.connect_timeout, settings.idle_timeout)
+        gateway.upstream = Upstream(settings.connect_timeout, settings.idle_timeout)
+        gateway.deadlines.start()
         _spare_the_collector()
 
     async def _stop(self) -> None:
-        if self._upstream is not None:
-            await self._upstream.close()
+        self._gateway.deadlines.stop()
+        self._gateway.upstream.close()
         await self._gateway.snapshots.close()
         left_behind = await self._gateway.writer.close()
         if left_behind:

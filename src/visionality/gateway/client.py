@@ -1,11 +1,14 @@
-"""The caller's side of a call: its body read within limits, its answer sent, its leaving noticed."""
+"""The caller's side of a call: its body read within limits, its answer sent."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from visionality.core.call import Headers, Refusal
+from visionality.gateway.connection import Presence
+from visionality.gateway.deadline import NEVER, Deadline
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -20,35 +23,55 @@ class ClientGone(Exception):
     """The client left before its request was whole."""
 
 
-async def body(headers: Headers, receive: Receive, limit: int, seconds: float) -> bytes:
+@dataclass(slots=True)
+class Client:
+    """Whoever made the call, and when what is being done for them must be over."""
+
+    receive: Receive
+    send: Send
+    presence: Presence
+    deadline: Deadline
+
+
+async def body(client: Client, headers: Headers, limit: int, seconds: float) -> bytes:
     """The request's body. Raises Refusal (408, 413, 415) or ClientGone."""
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
-            await _swallow(receive, limit)
+            await _swallow(client.receive, limit)
             raise _too_large(limit)
         if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
             raise Refusal(415, "unsupported_encoding", "send the body without content-encoding")
+    client.deadline.at = asyncio.get_running_loop().time() + seconds
+    try:
+        whole, ended = await _within(client.receive, limit)
+    except asyncio.CancelledError:
+        if not client.deadline.caught():
+            raise
+        raise Refusal(408, "body_timeout", f"the body did not arrive within {seconds:g} s") from None
+    finally:
+        client.deadline.at = NEVER
+    if whole is not None:
+        return whole
+    if not ended:
+        await _swallow(client.receive, limit)
+    raise _too_large(limit)
+
+
+async def _within(receive: Receive, limit: int) -> tuple[bytes | None, bool]:
+    """The body, or None when it is larger, and whether all of it came. Raises ClientGone."""
     chunks: list[bytes] = []
     size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size > limit:
-                    break
-                chunks.append(chunk)
-                if not message.get("more_body"):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    except TimeoutError:
-        raise Refusal(408, "body_timeout", f"the body did not arrive within {seconds:g} s") from None
-    chunks.clear()
-    if message.get("more_body"):
-        await _swallow(receive, limit)
-    raise _too_large(limit)
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk, ended = message.get("body", b""), not message.get("more_body")
+        size += len(chunk)
+        if size > limit:
+            return None, ended
+        chunks.append(chunk)
+        if ended:
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks), True
 
 
 async def _swallow(receive: Receive, limit: int) -> None:
@@ -72,22 +95,3 @@ async def answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], co
     length = (b"content-length", str(len(content)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": content})
-
-
-class Leaving:
-    """Watches for the client's disconnect and then calls `left` once."""
-
-    def __init__(self, receive: Receive, left: Callable[[], None]) -> None:
-        self._receive = receive
-        self._left = left
-        self.happened = False
-        self._task = asyncio.get_running_loop().create_task(self._watch())
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.happened = True
-        self._left()
-
-    def stop(self) -> None:
-        self._task.cancel()

@@ -5,14 +5,35 @@ a stranger fill the memory. A field that comes after the body, as a trailer, is 
 """
 
 import asyncio
+from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+PRESENCE = "visionality.presence"
+"""Where an ASGI scope's state holds the client's Presence."""
 HEAD_LIMIT = 64 * 1024
 """Bytes that may come without a whole head or any of the body, give or take what one read brings."""
 HEAD_SECONDS = 30.0
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class Presence:
+    """Whether a client is still connected. `watchers` are called once, when it leaves.
+
+    An ASGI application otherwise learns it from `receive` alone, which takes a task a call to wait on.
+    """
+
+    __slots__ = ("gone", "watchers")
+
+    def __init__(self) -> None:
+        self.gone = False
+        self.watchers: set[Callable[[], None]] = set()
+
+    def left(self) -> None:
+        self.gone = True
+        for watcher in list(self.watchers):
+            watcher()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -24,11 +45,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._presence = Presence()
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
         super().connection_lost(exc)
+        self._presence.left()
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
@@ -40,6 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][PRESENCE] = self._presence
         self._in_head = True
         self._await_head()
 

@@ -6,7 +6,7 @@ within bounds (drain) or ended at once (cancel), by the provider's policy.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +14,14 @@ from typing import Any
 from visionality.core.call import Ask, Headers, Request
 from visionality.core.usage import Metered
 from visionality.gateway.admit import Upstream as Admitted
-from visionality.gateway.client import Leaving, Receive, Send
+from visionality.gateway.client import Client
+from visionality.gateway.deadline import NEVER
 from visionality.gateway.dialects import StreamReader
 from visionality.gateway.headers import downwards, upwards
 from visionality.gateway.routes import Target
 from visionality.gateway.settle import NOTHING
 from visionality.gateway.state import Gateway
-from visionality.gateway.upstream import Answer, Upstream, UpstreamBroke, UpstreamSilent, UpstreamUnreachable
+from visionality.gateway.upstream import Answer, UpstreamBroke, UpstreamSilent, UpstreamUnreachable
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one blocking answer that are held until its row is durable."""
@@ -41,7 +42,6 @@ class Exchange:
     streaming: bool = False
     """Whether the client has the head of a stream already; `body` is then what was held back of it."""
     first_byte_at: float | None = None
-    client_left: bool = False
 
 
 @dataclass(slots=True)
@@ -49,48 +49,46 @@ class Forwarder:
     """Carries one call to one upstream."""
 
     gateway: Gateway
-    client: Upstream
+    client: Client
     target: Target
     upstream: Admitted
     request: Request
     ask: Ask
     document: Mapping[str, Any]
     request_id: str
-    receive: Receive
-    send: Send
     exchange: Exchange = field(default_factory=Exchange)
-    _deadline: asyncio.Timeout | None = None
-    _leaving: Leaving | None = None
+    _gone: bool = False
     _draining: bool = False
 
     async def run(self) -> Exchange:
         """Exchange with the provider. Never raises for what the provider or the client does."""
-        exchange = self.exchange
+        exchange, presence, deadline = self.exchange, self.client.presence, self.client.deadline
+        deadline.at = self.gateway.now() + self.gateway.settings.call_timeout
+        presence.watchers.add(self._client_left)
         try:
-            async with asyncio.timeout(self.gateway.settings.call_timeout) as self._deadline:
-                self._leaving = Leaving(self.receive, self._client_left)
-                await self._exchange()
+            if presence.gone:
+                self._client_left()
+            await self._exchange()
         except UpstreamUnreachable as error:
             exchange.failure = (502, "upstream_unreachable", f"the provider could not be reached: {error}")
         except UpstreamSilent as error:
             self._broke(504, "upstream_timeout", str(error))
         except UpstreamBroke as error:
             self._broke(502, "upstream_broke", str(error))
-        except TimeoutError:
-            if self._gone:
+        except asyncio.CancelledError:
+            if not deadline.caught():
+                # The server stops and its patience is over: what is known is still written, and the client told.
+                self._broke(503, "gateway_stopped", "the gateway stopped before the answer was complete")
+            elif self._gone:
                 self._broke(499, "client_abort", "the client left before the answer was complete")
             else:
                 self._broke(504, "upstream_timeout", "the call took longer than it may")
-        except asyncio.CancelledError:
-            # The server stops and its patience is over: what is known is still written, and the client told.
-            self._broke(503, "gateway_stopped", "the gateway stopped before the answer was complete")
         finally:
-            if self._leaving is not None:
-                exchange.client_left = self._leaving.happened
-                self._leaving.stop()
+            deadline.at = NEVER
+            presence.watchers.discard(self._client_left)
             if self._draining:
                 self.gateway.draining -= 1
-        if exchange.client_left:
+        if self._gone:
             exchange.finish = "client_abort"
         return exchange
 
@@ -110,16 +108,15 @@ class Forwarder:
             raise
 
     async def _send(self, body: bytes) -> Answer:
-        credential = self.target.provider.credential(self.upstream.secret)
-        query = f"?{self.request.query}" if self.request.query else ""
-        url = f"{self.upstream.base_url}{self.target.suffix}{query}"
-        return await self.client.send(
-            self.request.method, url, upwards(self.request.headers, credential), body
+        upstream, request = self.upstream, self.request
+        target = f"{request.path}?{request.query}" if request.query else request.path
+        return await self.gateway.upstream.send(
+            upstream.base_url, upstream.credential, request.method, target, upwards(request.headers), body
         )
 
     async def _without_injection(self, refused: Answer) -> Answer:
         """A provider that rejects `stream_options` gets the client's very own body, once."""
-        body = await _read(refused)
+        body = await refused.whole(ANSWER_LIMIT)
         if b"stream_options" not in body and b"include_usage" not in body:
             self.exchange.body = body
             return refused
@@ -128,7 +125,7 @@ class Forwarder:
 
     async def _whole(self, answer: Answer) -> None:
         exchange, dialect = self.exchange, self.target.route.dialect
-        exchange.body = exchange.body or await _read(answer)
+        exchange.body = exchange.body or await answer.whole(ANSWER_LIMIT)
         if self.target.route.kind == "catalogue" or answer.status >= 300:
             return
         metered = dialect.metered_body(exchange.body, self.document) if answer.status == 200 else None
@@ -141,18 +138,18 @@ class Forwarder:
     async def _stream(self, answer: Answer, reader: StreamReader) -> None:
         exchange = self.exchange
         head = [*downwards(answer.headers, self.request_id), (b"x-accel-buffering", b"no")]
-        await self.send({"type": "http.response.start", "status": 200, "headers": head})
+        send = self.client.send
+        await send({"type": "http.response.start", "status": 200, "headers": head})
         exchange.streaming = True
-        chunks = answer.chunks()
         try:
-            async for chunk in chunks:
+            while chunk := await answer.read():
                 out = reader.feed(chunk)
                 if out and not self._gone:
                     if exchange.first_byte_at is None:
                         exchange.first_byte_at = self.gateway.now()
-                    await self.send({"type": "http.response.body", "body": out, "more_body": True})
+                    await send({"type": "http.response.body", "body": out, "more_body": True})
                 if reader.complete:
-                    await _tail(chunks, reader)
+                    await _tail(answer, reader)
                     break
         finally:
             exchange.metered = reader.metered(self.document)
@@ -160,18 +157,15 @@ class Forwarder:
         if not reader.complete and exchange.metered.finish != "upstream_error":
             exchange.finish = "truncated"
 
-    @property
-    def _gone(self) -> bool:
-        return self._leaving is not None and self._leaving.happened
-
     def _client_left(self) -> None:
-        assert self._deadline is not None
-        settings, now = self.gateway.settings, self.gateway.now()
+        settings, deadline = self.gateway.settings, self.client.deadline
+        self._gone = True
         self._draining = self.upstream.drains and self.gateway.draining < settings.drain_at_once
         if self._draining:
             self.gateway.draining += 1
-        if not self._deadline.expired():
-            self._deadline.reschedule(now + (settings.drain_seconds if self._draining else 0))
+            deadline.at = min(deadline.at, self.gateway.now() + settings.drain_seconds)
+        else:
+            deadline.cut()
 
     def _broke(self, status: int, code: str, message: str) -> None:
         """The call may have left: its input, at least, may be billed."""
@@ -186,23 +180,16 @@ class Forwarder:
             exchange.metered = self.target.route.dialect.reader(self.ask).metered(self.document)
 
 
-async def _tail(chunks: AsyncIterator[bytes], reader: StreamReader) -> None:
+async def _tail(answer: Answer, reader: StreamReader) -> None:
     """Read to the end of an answer that is complete, so that its connection serves the next call. No fault counts any more."""
+    if answer.ended:
+        reader.feed(await answer.read())
+        return
     with suppress(TimeoutError, UpstreamBroke):
         async with asyncio.timeout(TAIL_WAIT):
-            async for chunk in chunks:
+            while chunk := await answer.read():
                 reader.feed(chunk)
 
 
 def _is_event_stream(headers: Headers) -> bool:
     return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)
-
-
-async def _read(answer: Answer) -> bytes:
-    chunks, size = [], 0
-    async for chunk in answer.chunks():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > ANSWER_LIMIT:
-            raise UpstreamBroke(f"the provider's answer is larger than {ANSWER_LIMIT} bytes")
-    return b"".join(chunks)

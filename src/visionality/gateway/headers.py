@@ -42,23 +42,19 @@ _NOT_DOWN = _HOP_BY_HOP | {
 }
 
 
-def upwards(headers: Headers, credential: tuple[bytes, bytes]) -> Headers:
-    """The client's headers without its credential, wherever it sits, and what is between it and us, and the provider's key."""
-    named = {
+def upwards(headers: Headers) -> Headers:
+    """The client's headers without its credential, wherever it sits, and without what is between it and us."""
+    not_up = _NOT_UP | {
         token.strip().lower()
         for name, value in headers
         if name == b"connection"
         for token in value.split(b",")
     }
-    kept = [
-        (name, value)
-        for name, value in headers
-        if name not in _NOT_UP
-        and name not in named
-        and not name.startswith(_NOT_UP_PREFIXES)
-        and _HANDLE not in value
-    ]
-    return (*kept, (b"accept-encoding", b"identity"), credential)
+    return tuple(
+        header
+        for header in headers
+        if header[0] not in not_up and not header[0].startswith(_NOT_UP_PREFIXES) and _HANDLE not in header[1]
+    )
 
 
 def downwards(headers: Headers, request_id: str) -> list[tuple[bytes, bytes]]:

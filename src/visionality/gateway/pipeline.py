@@ -13,13 +13,12 @@ from visionality.core.call import Ask, Headers, Refusal, Request
 from visionality.core.money import usd
 from visionality.core.row import Row
 from visionality.gateway import admit, attribute, authenticate, client, settle
-from visionality.gateway.client import ClientGone, Receive, Send
+from visionality.gateway.client import Client, ClientGone
 from visionality.gateway.forward import Exchange, Forwarder
 from visionality.gateway.headers import downwards
 from visionality.gateway.refusals import refuse
 from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
-from visionality.gateway.upstream import Upstream
 from visionality.ledger.writer import Hold, LedgerAway
 from visionality.registry.snapshot import Organisation, SnapshotStale
 from visionality.runtime.ids import uuid7
@@ -34,13 +33,11 @@ class Call:
     """One call on its way through. Each stage fills in what the next one needs."""
 
     gateway: Gateway
-    upstream: Upstream
     target: Target
     method: str
     query: str
     headers: Headers
-    receive: Receive
-    send: Send
+    client: Client
     id: UUID = field(default_factory=uuid7)
     started: float = 0.0
     row: Row | None = None
@@ -65,16 +62,7 @@ class Call:
             await self._refused(Refusal(500, "internal_error", "the gateway failed before the call was sent"))
             return
         forwarder = Forwarder(
-            self.gateway,
-            self.upstream,
-            self.target,
-            upstream,
-            request,
-            ask,
-            document,
-            str(self.id),
-            self.receive,
-            self.send,
+            self.gateway, self.client, self.target, upstream, request, ask, document, str(self.id)
         )
         exchange = await self._held(forwarder, row)
         try:
@@ -97,7 +85,7 @@ class Call:
         self.row = row = attribute.draft(self.id, self.organisation, grant, self.target)
         authenticate.check(grant, self.gateway.clock())
         settings = self.gateway.settings
-        body = await client.body(self.headers, self.receive, settings.max_body_bytes, settings.body_timeout)
+        body = await client.body(self.client, self.headers, settings.max_body_bytes, settings.body_timeout)
         request = Request(self.method, self.target.suffix, self.query, self.headers, body)
         document: dict[str, Any] = {}
         ask = _NO_QUESTION
@@ -162,14 +150,14 @@ class Call:
             last = exchange.body
             if failure:
                 last = dialect.stream_error(failure[1], failure[2], request_id)
-            await self.send({"type": "http.response.body", "body": last})
+            await self.client.send({"type": "http.response.body", "body": last})
         elif failure:
-            await refuse(self.send, dialect, Refusal(*failure), request_id)
+            await refuse(self.client.send, dialect, Refusal(*failure), request_id)
         else:
             headers = downwards(exchange.headers, request_id)
             if self.target.route.kind == "model_call" and row.price_state == "known":
                 headers.append((b"x-vis-cost-usd", usd(row.cost_nusd).encode()))
-            await client.answer(self.send, exchange.status, headers, exchange.body)
+            await client.answer(self.client.send, exchange.status, headers, exchange.body)
 
     async def _refused(self, refusal: Refusal) -> None:
         if self.row is not None:
@@ -182,4 +170,4 @@ class Call:
                     self.gateway.writer.settle(row, None)
             else:
                 await self._durable(row, None)
-        await refuse(self.send, self.target.route.dialect, refusal, str(self.id))
+        await refuse(self.client.send, self.target.route.dialect, refusal, str(self.id))

@@ -8,6 +8,8 @@ from uuid import UUID
 import msgspec
 
 from visionality.core.handle import at_rest
+from visionality.gateway.deadline import Deadlines
+from visionality.gateway.upstream import Upstream
 from visionality.ledger.writer import LedgerWriter
 from visionality.pricebook.book import Override, PriceBook
 from visionality.registry.snapshot import Grant, Organisation, ProviderRecord, Snapshot, SnapshotKeeper
@@ -27,9 +29,11 @@ class Gateway:
     keys: KeyProvider
     books: dict[UUID, PriceBook] = field(default_factory=dict)
     secrets: dict[tuple[UUID, UUID], bytes] = field(default_factory=dict)
+    deadlines: Deadlines = field(default_factory=Deadlines)
     draining: int = 0
     writer: LedgerWriter = field(init=False)
     snapshots: SnapshotKeeper = field(init=False)
+    upstream: Upstream = field(init=False)
     _pepper: bytes = field(init=False)
 
     def __post_init__(self) -> None:

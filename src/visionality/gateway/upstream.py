@@ -1,26 +1,36 @@
-"""The HTTP client towards providers, and the only file that knows which one it is.
+"""The HTTP client towards providers: HTTP/1.1 on asyncio and httptools (RFC 9110, RFC 9112).
 
 Bytes come back as the provider sent them: no decompression, no redirects, no cookies. What failed says how far the
-request had come, because that decides whether anything may have been billed.
+request had come, because that decides whether anything may have been billed. Connections are kept per address and
+credential, so that no two customers' answers ever share one. A request is sent a second time only when a kept
+connection turned out to be closed before the first byte of an answer.
 """
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import asyncio
+import ssl
+from base64 import b64encode
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
-from yarl import URL
+import httptools
 
 from visionality.core.call import Headers
 
-READ_BUFFER = 64 * 1024
-_AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-_NOT_CONNECTED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-)
+READ_AHEAD = 256 * 1024
+"""Bytes of an answer that wait for their reader before the provider is made to wait."""
+HEAD_LIMIT = 64 * 1024
+"""Bytes that may come without a whole head or any of the body, give or take what one read brings."""
+KEEP_ALIVE = 30.0
+"""Seconds that an unused connection is kept; providers close theirs after a minute or more."""
+JOINED = 64 * 1024
+"""A body up to this size leaves in one piece with its head."""
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class UpstreamUnreachable(Exception):
@@ -35,86 +45,483 @@ class UpstreamSilent(UpstreamBroke):
     """Nothing came for longer than the idle time-out."""
 
 
-@dataclass(slots=True)
-class Answer:
-    """The head of an answer and its body as it comes. `close` ends the connection, whatever is still to come."""
-
-    status: int
-    headers: Headers
-    _response: aiohttp.ClientResponse
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body's bytes. Raises UpstreamBroke."""
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except aiohttp.SocketTimeoutError:
-            raise UpstreamSilent("the provider stopped sending") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamBroke(f"the provider's answer broke off: {error or type(error).__name__}") from None
-
-    def close(self) -> None:
-        self._response.close()
-
-    def release(self) -> None:
-        """Give the connection back for the next call, when the body was read to its end."""
-        self._response.release()
+class _Stale(UpstreamBroke):
+    """A kept connection was closed before it brought a byte: its provider had hung up already."""
 
 
 class Upstream:
-    """One pool for all providers."""
+    """The connections to all providers. Proxies are those that the environment names at the start."""
 
     def __init__(self, connect_timeout: float, idle_timeout: float) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=idle_timeout),
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_AUTOMATIC,
-            read_bufsize=READ_BUFFER,
-        )
+        self._connect_timeout = connect_timeout
+        self._idle_timeout = idle_timeout
         self._proxies = getproxies()
-        self._proxy_of: dict[str, str | None] = {}
+        self._origins: dict[tuple[str, bytes], _Origin] = {}
 
-    async def close(self) -> None:
-        await self._session.close()
+    def close(self) -> None:
+        for origin in self._origins.values():
+            for link in list(origin.links):
+                link.abort()
 
-    async def send(self, method: str, url: str, headers: Headers, body: bytes) -> Answer:
-        """Send a request and wait for the head of its answer. Raises UpstreamUnreachable or UpstreamBroke."""
+    async def send(
+        self,
+        base_url: str,
+        credential: tuple[bytes, bytes],
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes,
+    ) -> "Answer":
+        """Send a request and wait for the head of its answer. `target` is path and query behind the base address.
+
+        Raises UpstreamUnreachable or UpstreamBroke.
+        """
+        origin = self._origins.get((base_url, credential[1])) or self._origin(base_url, credential)
+        head = origin.head(method, target, headers, body)
+        if origin.idle:
+            with suppress(_Stale):
+                return await origin.idle.pop().ask(head, body)
+        link = await origin.connect(self._connect_timeout, self._idle_timeout)
+        return await link.ask(head, body)
+
+    def _origin(self, base_url: str, credential: tuple[bytes, bytes]) -> "_Origin":
         try:
-            target = URL(url, encoded=True)
-            proxy = self._proxy(target)
+            place = _Place.of(base_url)
+            origin = _Origin(place, credential, self._proxy(place))
         except ValueError as error:
-            raise UpstreamUnreachable(f"its address is none: {error}") from None
+            raise UpstreamUnreachable(f"its address or key cannot be used: {error}") from None
+        self._origins[base_url, credential[1]] = origin
+        return origin
+
+    def _proxy(self, place: "_Place") -> "_Proxy | None":
+        url = None if proxy_bypass(place.host) else self._proxies.get("https" if place.tls else "http")
+        if not url:
+            return None
         try:
-            response = await self._session.request(
-                method,
-                target,
-                proxy=proxy,
-                headers=[(name.decode("latin-1"), _text(value)) for name, value in headers],
-                data=body or None,
-                allow_redirects=False,
+            return _Proxy.of(url if "://" in url else f"http://{url}")
+        except ValueError as error:
+            raise ValueError(f"the proxy that the environment names: {error}") from None
+
+
+class Answer:
+    """The head of an answer and its body as it comes. Every answer is released when it was read, or closed."""
+
+    __slots__ = (
+        "_fault",
+        "_held",
+        "_link",
+        "_parts",
+        "_waiter",
+        "ended",
+        "headers",
+        "status",
+        "waiting_since",
+    )
+
+    def __init__(self, link: "_Link") -> None:
+        self.status = 0
+        self.headers: Headers = ()
+        self.ended = False
+        self.waiting_since: float | None = None
+        self._link = link
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._fault: UpstreamBroke | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def read(self) -> bytes:
+        """What has come since the last read, at least a byte; nothing at the end. Raises UpstreamBroke."""
+        while not self._parts:
+            if self._fault is not None:
+                raise self._fault
+            if self.ended:
+                return b""
+            await self._more()
+        parts, self._parts = self._parts, []
+        if self._held > READ_AHEAD:
+            self._link.resume(self)
+        self._held = 0
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def whole(self, limit: int) -> bytes:
+        """All of the body. Raises UpstreamBroke, also for one of more than `limit` bytes."""
+        parts, size = [], 0
+        while part := await self.read():
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise UpstreamBroke(f"the provider's answer is larger than {limit} bytes")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self) -> None:
+        """End the connection, whatever is still to come."""
+        self._link.close(self)
+
+    def release(self) -> None:
+        """Give the connection back for the next call, when the body was read to its end."""
+        self._link.release(self)
+
+    async def come(self) -> "Answer":
+        """Itself, once its head is there. Raises UpstreamBroke."""
+        while not self.status:
+            if self._fault is not None:
+                raise self._fault
+            await self._more()
+        return self
+
+    async def _more(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.waiting_since = loop.time()
+        self._waiter = loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = self.waiting_since = None
+
+    def add(self, part: bytes) -> bool:
+        """Take a part of the body; whether the reader is too far behind."""
+        self._parts.append(part)
+        self._held += len(part)
+        return self._held > READ_AHEAD
+
+    def fail(self, fault: UpstreamBroke) -> None:
+        if not self.ended and self._fault is None:
+            self._fault = fault
+            self.wake()
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class _Link(asyncio.Protocol):
+    """One connection to a provider, carrying one call at a time."""
+
+    def __init__(self, links: set["_Link"], idle: list["_Link"], patience: float) -> None:
+        self._links, self._idle, self._patience = links, idle, patience
+        self._parser = httptools.HttpResponseParser(self)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._answer: Answer | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._calls = 0
+        self._unread = 0
+        self._idle_since = 0.0
+        self._in_head = self._touched = self._keep = self._until_close = self._paused = False
+        self._spoiled = False
+
+    # ------------------------------------------------------------------ towards the caller
+
+    async def ask(self, head: bytes, body: bytes) -> Answer:
+        """Send a request; its answer, once the head is there. Raises UpstreamBroke."""
+        assert self._transport is not None
+        self._answer = answer = Answer(self)
+        self._calls += 1
+        self._unread = 0
+        self._touched = self._keep = False
+        if len(body) <= JOINED:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
+        try:
+            return await answer.come()
+        except BaseException:
+            self.abort()
+            raise
+
+    def release(self, answer: Answer) -> None:
+        if self._answer is not answer or self._transport is None:
+            return
+        self._answer = None
+        idle = answer.ended and self._keep and not self._spoiled and not self._transport.is_closing()
+        if not idle or self._transport.get_write_buffer_size():
+            self._transport.abort()
+            return
+        self._resume()
+        self._idle_since = self._loop.time()
+        self._idle.append(self)
+
+    def close(self, answer: Answer) -> None:
+        if self._answer is answer:
+            self.abort()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def resume(self, answer: Answer) -> None:
+        if self._answer is answer:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()
+
+    # ------------------------------------------------------------------ from the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one, but not by class
+        self._links.add(self)
+        self._timer = self._loop.call_later(min(self._patience, KEEP_ALIVE), self._look)
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:  # nobody asked: whatever this is, it must not become the answer to the next call
+            self.abort()
+            return
+        self._touched = True
+        self._unread += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._spoil("the provider changed the protocol, which nobody asked for")
+        except httptools.HttpParserError as error:
+            self._spoil(f"the provider's answer is no HTTP: {error}")
+        if self._unread > HEAD_LIMIT:
+            self._spoil(
+                f"the provider sent more than {HEAD_LIMIT} bytes that are neither a whole head nor body"
             )
-        except _NOT_CONNECTED as error:
+        if self._spoiled:
+            self.abort()
+        answer.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._links.discard(self)
+        if self in self._idle:
+            self._idle.remove(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        answer = self._answer
+        if answer is None or answer.ended:
+            return
+        if self._until_close and exc is None:
+            answer.ended = True
+            answer.wake()
+        elif self._calls > 1 and not self._touched:
+            answer.fail(_Stale("the provider had closed the connection"))
+        else:
+            why = exc or ("the connection was closed" if answer.status else "it closed the connection")
+            what = "the provider's answer broke off" if answer.status else "the provider did not answer"
+            answer.fail(UpstreamBroke(f"{what}: {why}"))
+
+    def _look(self) -> None:
+        """See now and then whether a reader has waited for too long, or nobody has used this connection.
+
+        The time that an answer waits for its own reader is not the provider's.
+        """
+        now, answer = self._loop.time(), self._answer
+        if answer is None:
+            patience, since = KEEP_ALIVE, self._idle_since
+        else:
+            patience, since = self._patience, now if answer.waiting_since is None else answer.waiting_since
+        left = since + patience - now
+        if left > 0:
+            self._timer = self._loop.call_later(min(left, KEEP_ALIVE), self._look)
+            return
+        if answer is not None:
+            what = "stopped sending" if answer.status else "did not answer"
+            answer.fail(UpstreamSilent(f"the provider {what}"))
+        self.abort()
+
+    def _spoil(self, why: str) -> None:
+        """Never use this connection again; a whole answer that came before stands."""
+        self._spoiled = True
+        if self._answer is not None:
+            self._answer.fail(UpstreamBroke(why))
+
+    # ------------------------------------------------------------------ from the parser
+
+    def on_message_begin(self) -> None:
+        assert self._answer is not None
+        if self._answer.ended:
+            self._spoiled = True
+        self._in_head = not self._spoiled
+        self._headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if self._spoiled or status < 200:
+            return
+        assert self._answer is not None
+        self._in_head = False
+        self._unread = 0
+        codings = [value for name, value in self._headers if name == b"transfer-encoding"]
+        if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+            self._spoil("the provider's answer has a transfer coding other than chunked")
+            return
+        self._until_close = not codings and not any(name == b"content-length" for name, _ in self._headers)
+        self._answer.status, self._answer.headers = status, tuple(self._headers)
+
+    def on_body(self, body: bytes) -> None:
+        if self._spoiled:
+            return
+        self._unread = 0
+        assert self._answer is not None
+        assert self._transport is not None
+        if self._answer.add(body) and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        if self._in_head or self._spoiled:  # an interim answer, or one that nobody asked for
+            return
+        assert self._answer is not None
+        self._answer.ended = True
+        self._keep = self._parser.should_keep_alive()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A base address, taken apart."""
+
+    tls: bool
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def of(cls, url: str) -> "_Place":
+        """Raises ValueError."""
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise ValueError("expected http:// or https:// and a host")
+        host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
+        return cls(parts.scheme == "https", host, parts.port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS["https" if self.tls else "http"] else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """A proxy, with the `proxy-authorization` lines that it wants."""
+
+    place: _Place
+    credential: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, url: str) -> "_Proxy":
+        """Raises ValueError."""
+        parts = urlsplit(url)
+        user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+        line = b"proxy-authorization: Basic " + b64encode(user.encode())
+        return cls(_Place.of(url), (line,) if parts.username is not None else ())
+
+
+@dataclass(slots=True)
+class _Origin:
+    """A provider's address with a credential, and the connections that are kept for the two. Raises ValueError."""
+
+    place: _Place
+    credential: tuple[bytes, bytes]
+    proxy: _Proxy | None
+    links: set[_Link] = field(default_factory=set)
+    idle: list[_Link] = field(default_factory=list)
+    _before: bytes = b""
+    _fixed: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._before = self.place.path.encode("ascii")
+        lines = [b"host: " + self.place.authority.encode(), b"accept-encoding: identity"]
+        lines.append(b"%b: %b" % self.credential)
+        if self.proxy is not None and not self.place.tls:
+            self._before = f"http://{self.place.authority}".encode() + self._before
+            lines += self.proxy.credential
+        self._fixed = tuple(lines)
+
+    def head(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
+        """The bytes of a request's head. Raises UpstreamUnreachable when what it is made of would end a line."""
+        lines = [b"%b %b%b HTTP/1.1" % (method.encode(), self._before, target.encode("latin-1"))]
+        lines += self._fixed
+        lines += [b"%b: %b" % header for header in headers]
+        if body or method != "GET":
+            lines.append(b"content-length: %d" % len(body))
+        head = b"\r\n".join([*lines, b"", b""])
+        ends = len(lines) + 1
+        if head.count(b"\r") != ends or head.count(b"\n") != ends or " " in target:
+            raise UpstreamUnreachable("its path, key or headers have a line break in them")
+        return head
+
+    async def connect(self, seconds: float, patience: float) -> _Link:
+        """A new connection. Raises UpstreamUnreachable."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._connected(lambda: _Link(self.links, self.idle, patience))
+        except TimeoutError:
+            raise UpstreamUnreachable(f"no connection within {seconds:g} s") from None
+        except (OSError, ValueError) as error:
             raise UpstreamUnreachable(str(error) or type(error).__name__) from None
-        except aiohttp.SocketTimeoutError:
-            raise UpstreamSilent("the provider did not answer") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise UpstreamBroke(f"the provider did not answer: {error or type(error).__name__}") from None
-        return Answer(response.status, tuple((n.lower(), v) for n, v in response.raw_headers), response)
 
-    def _proxy(self, target: URL) -> str | None:
-        """The proxy that the environment named at the start for this address (HTTPS_PROXY, NO_PROXY)."""
-        place = f"{target.scheme}://{target.host}"
-        if place not in self._proxy_of:
-            spared = target.host is None or proxy_bypass(target.host)
-            self._proxy_of[place] = None if spared else self._proxies.get(target.scheme)
-        return self._proxy_of[place]
+    async def _connected(self, link: Callable[[], _Link]) -> _Link:
+        place, proxy = self.place, self.proxy
+        if proxy is None or not place.tls:
+            made: _Link = await _reached(place if proxy is None else proxy.place, link)
+            return made
+        tunnel: _Tunnel = await _reached(proxy.place, _Tunnel)
+        inner, made = await tunnel.to(f"{place.host}:{place.port}", proxy.credential), link()
+        loop = asyncio.get_running_loop()
+        secured = await loop.start_tls(inner, made, _tls(), server_hostname=place.host)
+        assert secured is not None
+        made.connection_made(secured)
+        return made
 
 
-def _text(value: bytes) -> str:
-    """A header's value as the client library wants it. It writes UTF-8, so valid UTF-8 arrives byte for byte."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+class _Tunnel(asyncio.Protocol):
+    """A proxy's CONNECT (RFC 9110 section 9.3.6), up to the point where TLS begins."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._said = b""
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def to(self, authority: str, credential: tuple[bytes, ...]) -> asyncio.Transport:
+        """The connection behind the proxy. Raises ConnectionError."""
+        assert self._transport is not None
+        lines = [f"CONNECT {authority} HTTP/1.1".encode(), b"host: " + authority.encode(), *credential]
+        self._transport.write(b"\r\n".join([*lines, b"", b""]))
+        try:
+            await self._opened
+        except BaseException:
+            self._transport.abort()
+            raise
+        return self._transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._said += data
+        head, ended, rest = self._said.partition(b"\r\n\r\n")
+        if self._opened.done() or (not ended and len(self._said) <= HEAD_LIMIT):
+            return
+        version, _, status = head.split(b"\r\n")[0].partition(b" ")
+        if version in {b"HTTP/1.0", b"HTTP/1.1"} and status.startswith(b"2") and not rest:
+            self._opened.set_result(None)
+        else:
+            said = status.decode("latin-1")[:100]
+            self._opened.set_exception(ConnectionError(f"the proxy refused the tunnel: {said}"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._opened.done():
+            self._opened.set_exception(exc or ConnectionError("the proxy closed the connection"))
+
+
+async def _reached(place: _Place, protocol: Callable[[], Any]) -> Any:
+    tls, name = (_tls(), place.host) if place.tls else (None, None)
+    loop = asyncio.get_running_loop()
+    made = await loop.create_connection(protocol, place.host, place.port, ssl=tls, server_hostname=name)
+    return made[1]
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Verified against the system's certificates, or those that SSL_CERT_FILE names."""
+    return ssl.create_default_context()
