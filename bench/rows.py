@@ -1,14 +1,14 @@
 """How many rows the ledger writer of one process makes durable in a second, without the HTTP around it."""
 
 import asyncio
-import os
 import time
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
-from bench.process import used
 from visionality.core.row import Row, draft_text
 from visionality.ledger.writer import Hold, LedgerWriter
 from visionality.runtime.clock import utc_now
@@ -24,6 +24,7 @@ class Written:
     rows_per_second: float
     calls_per_second: float
     cpu_us_per_row: float
+    cpu_us_per_call: float
 
 
 async def measure(dsn: str, data_dir: Path, org_id: UUID, waiting: int, rows: int) -> Written:
@@ -31,19 +32,18 @@ async def measure(dsn: str, data_dir: Path, org_id: UUID, waiting: int, rows: in
     writer = LedgerWriter(dsn, "bench", utc_now, Settings(data_dir=data_dir))
     await writer.start()
     try:
-        cpu, began = _cpu(), time.perf_counter()
-        await asyncio.gather(*(_rows(writer, org_id, rows // waiting) for _ in range(waiting)))
-        took, spent = time.perf_counter() - began, _cpu() - cpu
-        began = time.perf_counter()
-        await asyncio.gather(*(_calls(writer, org_id, rows // waiting) for _ in range(waiting)))
-        whole = time.perf_counter() - began
+        row_s, row_cpu_s = await _spent(_rows(writer, org_id, rows // waiting) for _ in range(waiting))
+        call_s, call_cpu_s = await _spent(_calls(writer, org_id, rows // waiting) for _ in range(waiting))
     finally:
         await writer.close()
-    return Written(waiting, rows / took, rows / whole, spent / rows * 1e6)
+    return Written(waiting, rows / row_s, rows / call_s, row_cpu_s / rows * 1e6, call_cpu_s / rows * 1e6)
 
 
-def _cpu() -> float:
-    return used(os.getpid()).cpu_s
+async def _spent(work: Iterable[Coroutine[Any, Any, None]]) -> tuple[float, float]:
+    """Seconds, and CPU seconds of this process, that the work takes."""
+    cpu, began = time.process_time(), time.perf_counter()
+    await asyncio.gather(*work)
+    return time.perf_counter() - began, time.process_time() - cpu
 
 
 async def _rows(writer: LedgerWriter, org_id: UUID, count: int) -> None:

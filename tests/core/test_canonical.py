@@ -1,15 +1,19 @@
 import hashlib
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from types import MappingProxyType
+from typing import get_type_hints
 from uuid import UUID
 
+import msgspec
 import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
-from visionality.core.canonical import MONEY_COLUMNS, leaf_hash, row_bytes, timestamp
-from visionality.core.row import COLUMNS, Row, draft_text, from_draft, values
+from visionality.core.canonical import MONEY_COLUMNS, Shape, leaf_hash, row_bytes, timestamp
+from visionality.core.row import COLUMNS, Row, draft_text, from_draft
 
 MOMENT = datetime(2026, 10, 5, 12, 30, 0, 42, UTC)
 ROW = Row(
@@ -116,12 +120,86 @@ def test_a_row_is_written_as_rfc_8785_writes_it(columns):
 
 
 def test_the_bytes_and_the_hash_of_a_row_never_change():
-    columns = values(ROW)
+    columns = asdict(ROW)
     written = row_bytes(columns)
     assert written == reference(columns)
     assert written == GOLDEN
     assert leaf_hash(columns) == hashlib.sha256(b"\x00" + written).digest()
     assert leaf_hash(columns).hex() == "9e660087ac84c3c3807fd4ed7d6ba6799b237048d2bc152bcab70e52072f810a"
+
+
+declared = {
+    int: whole,
+    str: texts,
+    UUID: st.uuids(),
+    datetime: moments,
+    bytes: st.binary(max_size=4),
+    dict[str, int]: st.dictionaries(ascii_names, whole, max_size=3),
+    dict[str, str]: st.dictionaries(ascii_names, texts, max_size=3),
+}
+declared |= {hint | None: st.none() | values for hint, values in declared.items()}
+shapely = st.builds(
+    Row,
+    **{
+        name: declared[hint] if name not in MONEY_COLUMNS else st.integers(-(2**70), 2**70)
+        for name, hint in get_type_hints(Row).items()
+    },
+)
+odd = nested | st.sampled_from(
+    [
+        0.5,
+        1.0,
+        float("nan"),
+        2**53,
+        -(2**53),
+        2**70,
+        Decimal(1),
+        datetime(2026, 1, 1),  # noqa: DTZ001
+        datetime(2026, 1, 1, tzinfo=UTC),
+        timedelta(1),
+        bytearray(b"x"),
+        memoryview(b"x"),
+        "0198A0C0-0000-7000-8000-00000000000A",
+        "2026-01-01T00:00:00Z",
+        "AAAA",
+        {"ü": 1},
+        {"ü": "x"},
+        {1: 2},
+        {"b": "ü", "a": "x"},
+        {"a": 1.0},
+        {"a": 2**53},
+        {1, 2},
+        MappingProxyType({"a": 1}),
+        ROW,
+    ]
+)
+ROWS = Shape(Row)
+
+
+def outcome(write, given):
+    """The bytes, or that there are none."""
+    try:
+        return write(given)
+    except TypeError:
+        return TypeError
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(shapely)
+def test_a_shape_writes_what_the_definition_writes(row):
+    assert ROWS.bytes_of(row) == row_bytes(asdict(row))
+    assert ROWS.leaf_hash(row) == leaf_hash(asdict(row))
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(st.sampled_from(COLUMNS), odd)
+def test_a_shape_leaves_what_was_not_declared_to_the_definition(column, value):
+    row = msgspec.structs.replace(ROW, **{column: value})
+    assert outcome(ROWS.bytes_of, row) == outcome(row_bytes, asdict(row))
+
+
+def test_a_shape_writes_the_bytes_that_never_change():
+    assert ROWS.bytes_of(ROW) == GOLDEN
 
 
 @pytest.mark.parametrize(

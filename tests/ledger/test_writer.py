@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -44,6 +44,13 @@ class Ledger:
         self.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'vis_writer' and datname = current_database()"
         )
+
+    @contextmanager
+    def stalled(self):
+        """A database that answers nobody who comes for holds."""
+        with psycopg.connect(self.database.dsn("vis_super")) as connection:
+            connection.execute("lock table vis.budget_holds in access exclusive mode")
+            yield
 
 
 @pytest.fixture
@@ -208,6 +215,71 @@ async def test_a_hold_whose_caller_gave_up_is_released(ledger):
     assert ledger.query("select * from vis.budget_holds") == []
     kinds = {event["kind"] for event in ledger.query("select kind from vis.budget_events")}
     assert kinds in (set(), {"reserve", "release"})
+
+
+async def test_a_hold_whose_caller_gave_up_just_as_it_became_durable_is_released(ledger):
+    async with started(ledger.writer) as writer:
+        giving_up = asyncio.ensure_future(writer.reserve(a_hold(a_row())))
+        finished = writer._finished
+
+        def cancelled_with_it(work):
+            finished(work)
+            giving_up.cancel()
+
+        writer._finished = cancelled_with_it
+        with pytest.raises(asyncio.CancelledError):
+            await giving_up
+        await writer.settle(a_row(), None)
+    assert ledger.query("select * from vis.budget_holds") == []
+    kinds = [event["kind"] for event in ledger.query("select kind from vis.budget_events order by wseq")]
+    assert kinds == ["reserve", "release"]
+
+
+async def test_a_hold_is_waited_for_no_longer_than_was_said_and_then_released_or_forgotten(
+    database, tmp_path
+):
+    ledger = Ledger(database, tmp_path, commit_wait=0.2, fence_after=30)
+    async with started(ledger.writer) as writer:
+        sent, unsent = a_hold(a_row()), a_hold(a_row())
+        with ledger.stalled():
+            waiting = [asyncio.ensure_future(writer.reserve(sent))]
+            while not writer._sent:
+                await asyncio.sleep(0)
+            waiting.append(asyncio.ensure_future(writer.reserve(unsent)))
+            refused = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {str(error) for error in refused} == {"the hold was not durable within 0.2 s"}
+        await writer.settle(a_row(), None)
+        await writer.reserve(later := a_hold(a_row()))
+    events = ledger.query("select kind, hold_id from vis.budget_events order by wseq")
+    assert [(event["kind"], event["hold_id"]) for event in events] == [
+        ("reserve", sent.hold_id),
+        ("release", sent.hold_id),
+        ("reserve", later.hold_id),
+    ]
+
+
+async def test_a_caller_learns_whether_its_row_was_durable_in_time_and_the_row_is_written_anyway(
+    database, tmp_path
+):
+    ledger = Ledger(database, tmp_path, commit_wait=0.2, fence_after=30)
+    async with started(ledger.writer) as writer:
+        rows = [a_row() for _ in range(3)]
+        with ledger.stalled():
+            assert not await writer.settle_within(rows[0], None)
+            assert not await writer.settle_within(rows[1], None)
+        assert await writer.settle_within(rows[2], None)
+    found = ledger.query("select id from vis.request_logs order by wseq")
+    assert [row["id"] for row in found] == [row.id for row in rows]
+
+
+async def test_a_writer_that_has_nothing_to_write_shows_that_it_lives(database, tmp_path):
+    ledger = Ledger(database, tmp_path, commit_wait=5, fence_after=0.5)
+    beat = "select heartbeat_at from vis.writers"
+    async with started(ledger.writer):
+        for _ in range(2):
+            before = ledger.query(beat)
+            while await asyncio.to_thread(ledger.query, beat) == before:
+                pass
 
 
 async def test_without_its_database_a_hold_is_refused_and_rows_are_written_when_it_is_back(ledger):

@@ -4,12 +4,17 @@ JSON as RFC 8785 (JCS) writes it, over an object with fixed ASCII keys whose val
 2^53, booleans, null, or objects and lists of those: no floats anywhere, money as decimal digits in a string, times as
 RFC 3339 in UTC with six digits, ids in hyphenated lower case, bytes in lower-case hex. For such objects keys sorted
 by code point are sorted as JCS wants them. The leaf is SHA-256(0x00 || bytes) as in RFC 6962.
+
+`row_bytes` is the definition. A `Shape` writes the same bytes, in half the time, for the instances of one struct.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import reduce
+from operator import or_
+from types import UnionType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -20,6 +25,7 @@ FORM = 1
 MONEY_COLUMNS = frozenset({"cost_nusd", "billed_nusd", "amount_nusd", "actual_nusd"})
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_encode_in_order = msgspec.json.Encoder().encode
 
 
 def timestamp(moment: datetime) -> str:
@@ -50,6 +56,40 @@ def leaf_hash(columns: Mapping[str, Any]) -> bytes:
     return hashlib.sha256(b"\x00" + row_bytes(columns)).digest()
 
 
+class Shape:
+    """The form of one struct's instances, prepared from the types that its columns are declared with.
+
+    An instance is copied into a twin struct whose columns stand in the form's order. The copy is refused when a
+    column holds anything but what was declared, and `row_bytes` decides about that one.
+    """
+
+    def __init__(self, struct: type[msgspec.Struct]) -> None:
+        hints = get_type_hints(struct)
+        columns = {name: hint if name in MONEY_COLUMNS else _exact(hint) for name, hint in hints.items()}
+        columns["v"] = int
+        ordered = [(name, columns[name]) for name in sorted(columns)]
+        self._twin = msgspec.defstruct(f"{struct.__name__}Form", ordered, namespace={"v": FORM}, kw_only=True)
+        self._rewrites = [
+            (name, rewrite) for name, hint in hints.items() if (rewrite := _rewrite(name, hint)) is not None
+        ]
+
+    def bytes_of(self, instance: msgspec.Struct) -> bytes:
+        """What `row_bytes` gives for the instance's columns. Raises TypeError like it."""
+        try:
+            twin = msgspec.convert(instance, self._twin, from_attributes=True, builtin_types=_AS_DECLARED)
+        except msgspec.ValidationError:
+            return row_bytes(msgspec.structs.asdict(instance))
+        for name, rewrite in self._rewrites:
+            value = getattr(instance, name)
+            if value is not None:
+                setattr(twin, name, rewrite(value))
+        return _encode_in_order(twin)
+
+    def leaf_hash(self, instance: msgspec.Struct) -> bytes:
+        """RFC 6962 leaf hash of the instance, 32 bytes."""
+        return hashlib.sha256(b"\x00" + self.bytes_of(instance)).digest()
+
+
 def _written(value: Any) -> Any:
     """A value as the byte form has it. Raises TypeError."""
     match value:
@@ -78,6 +118,44 @@ def _whole(number: int) -> int:
     return number
 
 
+def _exact(hint: Any) -> Any:
+    """A declared type, with what the form asks of its values."""
+    if hint in _EXACT:
+        return _EXACT[hint]
+    inner = tuple(_exact(one) for one in get_args(hint))
+    if isinstance(hint, UnionType):
+        return reduce(or_, inner)
+    return get_origin(hint)[inner] if inner else hint
+
+
+def _rewrite(name: str, hint: Any) -> Callable[[Any], Any] | None:
+    """What turns a value of this type into one that the encoder writes as the form wants it; None when it is one."""
+    if name in MONEY_COLUMNS:
+        return str
+    for one in (hint, *get_args(hint)):
+        if rewrite := _REWRITES.get(get_origin(one) or one):
+            return rewrite
+    return None
+
+
+def _moment(moment: datetime) -> datetime | str:
+    """The encoder writes a time as the form does, as long as it is in UTC and has a fraction."""
+    return moment if moment.microsecond and moment.tzinfo is UTC else timestamp(moment)
+
+
+def _object(value: dict[str, Any]) -> msgspec.Raw:
+    """An object in the form's bytes; those that are ASCII have no name that is not."""
+    written = _encode(value)
+    return msgspec.Raw(written if written.isascii() else _encode(_written(value)))
+
+
 _AS_IT_IS = frozenset({str, type(None), UUID, bool})
 """What the encoder writes as the form wants it; UUIDs hyphenated in lower case."""
 _LARGEST = 2**53 - 1
+_AS_DECLARED = (UUID, datetime, bytes)
+"""What a twin takes as it is only, and never out of a string."""
+_EXACT = {
+    int: Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)],
+    datetime: Annotated[datetime, msgspec.Meta(tz=True)],
+}
+_REWRITES: dict[Any, Callable[[Any], Any]] = {datetime: _moment, bytes: bytes.hex, dict: _object}

@@ -94,11 +94,6 @@ COLUMNS: tuple[str, ...] = Row.__struct_fields__
 """Every column but `leaf_hash`, in the table's order."""
 
 
-def values(row: Row) -> dict[str, object]:
-    """The columns of a row by name."""
-    return {name: getattr(row, name) for name in COLUMNS}
-
-
 _encode_draft = msgspec.json.Encoder().encode
 _decode_draft = msgspec.json.Decoder(Row).decode
 

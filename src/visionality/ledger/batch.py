@@ -4,23 +4,24 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import astuple
 
-from visionality.core.canonical import leaf_hash
-from visionality.core.row import Row, values
+from visionality.core.canonical import Shape
+from visionality.core.row import COLUMNS, Row
 from visionality.runtime.ids import uuid7
 
 EventKind = Literal["reserve", "settle", "release", "expire"]
 
-_JSON_COLUMNS = ("usage", "rates", "pii", "tags")
+_JSON_COLUMNS = [COLUMNS.index(name) for name in ("usage", "rates", "pii", "tags")]
 _json = msgspec.json.Encoder(order="sorted").encode
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """Money reserved for one attempt, in nano-USD, with the draft of the row that will settle it."""
 
     org_id: UUID
@@ -31,15 +32,39 @@ class Hold:
     draft: str | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Work:
-    """One thing to be made durable: a hold to make, a hold to take, a row to append, or several of these at once."""
+class Event(msgspec.Struct):
+    """One row of `vis.budget_events`, in the table's order: a step in the life of a hold."""
+
+    org_id: UUID
+    created_at: datetime
+    id: UUID
+    writer_no: int
+    wseq: int
+    kind: EventKind
+    hold_id: UUID
+    request_id: UUID
+    windows: list[UUID]
+    amount_nusd: int
+    actual_nusd: int | None
+    actor: str | None
+
+
+_row_leaf = Shape(Row).leaf_hash
+_event_leaf = Shape(Event).leaf_hash
+
+
+class Work(msgspec.Struct, eq=False):
+    """One thing to be made durable: a hold to make, a hold to take, a row to append, or several of these at once.
+
+    Past `due`, a time of the loop, its caller does not wait for it any longer.
+    """
 
     done: asyncio.Future[None]
     make: Hold | None = None
     take: Hold | None = None
     taken_as: EventKind = "settle"
     row: Row | None = None
+    due: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +84,7 @@ class Batch:
     before: Numbers
     takes: list[Hold] = field(default_factory=list)
     makes: list[Hold] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
     @property
@@ -74,7 +99,7 @@ class Batch:
             [hold.org_id for hold in self.takes],
             [hold.hold_id for hold in self.takes],
             [_hold_record(hold, self.before.writer_no) for hold in self.makes],
-            [(*event.values(), leaf_hash(event)) for event in self.events],
+            [(*astuple(event), _event_leaf(event)) for event in self.events],
             [_row_record(row) for row in self.rows],
         )
 
@@ -82,27 +107,14 @@ class Batch:
         """A query and a key that tell whether this batch was committed: all of it was, or nothing."""
         if self.events:
             event = self.events[0]
-            return "event_exists", (event["org_id"], event["created_at"], event["id"])
+            return "event_exists", (event.org_id, event.created_at, event.id)
         row = self.rows[0]
         return "row_exists", (row.org_id, row.created_at, row.id)
 
     def _event(self, now: datetime, kind: EventKind, hold: Hold, actual_nusd: int | None) -> None:
-        self.events.append(
-            {
-                "org_id": hold.org_id,
-                "created_at": now,
-                "id": uuid7(),
-                "writer_no": self.before.writer_no,
-                "wseq": self.before.event_seq + len(self.events) + 1,
-                "kind": kind,
-                "hold_id": hold.hold_id,
-                "request_id": hold.request_id,
-                "windows": [],
-                "amount_nusd": hold.amount_nusd,
-                "actual_nusd": actual_nusd,
-                "actor": None,
-            }
-        )
+        before, number = self.before, self.before.event_seq + len(self.events) + 1
+        whose = (hold.org_id, now, uuid7(), before.writer_no, number, kind, hold.hold_id, hold.request_id)
+        self.events.append(Event(*whose, [], hold.amount_nusd, actual_nusd, None))
 
 
 def compose(works: Sequence[Work], before: Numbers, now: datetime) -> Batch:
@@ -154,9 +166,9 @@ def _hold_record(hold: Hold, writer_no: int) -> tuple[Any, ...]:
 
 
 def _row_record(row: Row) -> tuple[Any, ...]:
-    columns = values(row)
-    leaf = leaf_hash(columns)
-    for name in _JSON_COLUMNS:
-        if columns[name] is not None:
-            columns[name] = _json(columns[name]).decode()
-    return (*columns.values(), leaf)
+    leaf = _row_leaf(row)
+    columns = list(astuple(row))
+    for at in _JSON_COLUMNS:
+        if columns[at] is not None:
+            columns[at] = _json(columns[at]).decode()
+    return (*columns, leaf)

@@ -17,6 +17,7 @@ import contextlib
 import os
 from collections.abc import Awaitable
 from datetime import UTC, datetime
+from math import inf
 
 import asyncpg
 import msgspec
@@ -37,6 +38,8 @@ BATCH = 500
 """Works in one transaction: past that the server's planning and our encoding stop getting cheaper."""
 QUEUE = 20_000
 """Works that may wait; more means that the database cannot follow, and new calls are refused."""
+SWEEP = 0.05
+"""Seconds between two looks for callers that have waited long enough, at least."""
 BEATS = 10
 """Heartbeats in the time after which a silent writer is fenced."""
 DEAD_LETTERS = "dead-letters.jsonl"
@@ -66,9 +69,12 @@ class LedgerWriter:
         self._link = WriterConnection(dsn, f"vis-{process}")
         self._numbers = Numbers()
         self._waiting: list[Work] = []
+        self._sent: list[Work] = []
+        self._sweep: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._beating = False
 
     @property
     def connected(self) -> bool:
@@ -99,14 +105,12 @@ class LedgerWriter:
         """Make a hold durable. Raises LedgerAway, and then the hold does not stand or will be released."""
         if not self.connected:
             raise LedgerAway("the ledger's database is away")
-        work = self._submit(Work(self._future(), make=hold))
+        work = self._submit(Work(self._future(), make=hold, due=self._due()))
         try:
-            async with asyncio.timeout(self._commit_wait):
-                await work.done
-        except TimeoutError:
-            raise LedgerAway(f"the hold was not durable within {self._commit_wait:g} s") from None
-        finally:
-            self._forget_or_release(work)
+            await work.done
+        except asyncio.CancelledError:
+            self._abandon(work)
+            raise
 
     def settle(self, row: Row, hold: Hold | None, rest: Hold | None = None) -> Awaitable[None]:
         """Queue a row, with the hold it settles and a hold for what stays uncertain. Await it to know it is durable.
@@ -114,15 +118,26 @@ class LedgerWriter:
         The row is written whatever the awaiting caller does, as soon as the database takes it. Raises LedgerAway
         for a row without a hold, when more waits than may wait.
         """
-        return asyncio.shield(self._submit(Work(self._future(), make=rest, take=hold, row=row)).done)
+        return self._submit(Work(self._future(), make=rest, take=hold, row=row)).done
+
+    async def settle_within(self, row: Row, hold: Hold | None, rest: Hold | None = None) -> bool:
+        """Settle, and say whether the row was durable within `settings.commit_wait` seconds.
+
+        When it was not, it is written later, except a row without a hold when more waits than may wait.
+        """
+        try:
+            await self._submit(Work(self._future(), make=rest, take=hold, row=row, due=self._due())).done
+        except LedgerAway:
+            return False
+        return True
 
     def release(self, hold: Hold) -> Awaitable[None]:
         """Give a hold back: its call never left."""
-        return asyncio.shield(self._submit(Work(self._future(), take=hold, taken_as="release")).done)
+        return self._submit(Work(self._future(), take=hold, taken_as="release")).done
 
     def expire(self, hold: Hold, row: Row | None) -> Awaitable[None]:
         """Charge an orphan's worst case with this row, or let the rest of an estimate go with None."""
-        return asyncio.shield(self._submit(Work(self._future(), take=hold, taken_as="expire", row=row)).done)
+        return self._submit(Work(self._future(), take=hold, taken_as="expire", row=row)).done
 
     # ------------------------------------------------------------------ the queue
 
@@ -136,28 +151,63 @@ class LedgerWriter:
         self._wake.set()
         return work
 
-    def _forget_or_release(self, work: Work) -> None:
-        """A hold whose caller gave up: unsent, it is forgotten; sent, it is released once it stands."""
-        if work.done.done() and not work.done.cancelled():
-            return
-        work.done.cancel()
+    def _due(self) -> float:
+        """When a caller that comes now has waited long enough. One timer looks after all of them."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._commit_wait
+        if self._sweep is None:
+            self._sweep = loop.call_at(due, self._turn_away)
+        return due
+
+    def _turn_away(self) -> None:
+        """Tell those who have waited long enough, and come back when the next one has."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        awaited = [work for work in (*self._sent, *self._waiting) if work.due < inf and not work.done.done()]
+        for work in awaited:
+            if work.due <= now:
+                self._give_up(work)
+        later = [work.due for work in awaited if work.due > now]
+        self._sweep = loop.call_at(max(min(later), now + SWEEP), self._turn_away) if later else None
+
+    def _give_up(self, work: Work) -> None:
+        what = "hold" if work.row is None else "row"
+        work.done.set_exception(LedgerAway(f"the {what} was not durable within {self._commit_wait:g} s"))
+        if work.row is None:
+            self._forget(work)
+
+    def _abandon(self, work: Work) -> None:
+        """A hold whose caller is gone is as good as given up; one that stands already is released now."""
+        if work.done.cancelled():
+            self._forget(work)
+        elif work.done.exception() is None and work.make is not None:
+            self.release(work.make)
+
+    def _forget(self, work: Work) -> None:
+        """A hold that nobody waits for: unsent, it is forgotten; sent, it is released once it stands."""
         with contextlib.suppress(ValueError):
             self._waiting.remove(work)
 
     async def _run(self) -> None:
-        last_beat = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        beat = loop.call_later(self._heartbeat, self._beat_is_due)
         while self._waiting or not self._closing:
             self._wake.clear()
-            if not self._waiting:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._heartbeat):
-                        await self._wake.wait()
-            if asyncio.get_running_loop().time() - last_beat >= self._heartbeat:
+            if not (self._waiting or self._beating):
+                await self._wake.wait()
+            if self._beating:
+                self._beating = False
                 await self._beat()
-                last_beat = asyncio.get_running_loop().time()
-            works, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            if works:
-                await self._flush(works)
+                beat = loop.call_later(self._heartbeat, self._beat_is_due)
+            self._sent, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            if self._sent:
+                await self._flush(self._sent)
+                self._sent = []
+        beat.cancel()
+
+    def _beat_is_due(self) -> None:
+        self._beating = True
+        self._wake.set()
 
     async def _beat(self) -> None:
         standing = await self._link.ask(lambda live: live.fetchval(_SQL["heartbeat"], self.writer_no))
@@ -211,9 +261,8 @@ class LedgerWriter:
     def _finished(self, work: Work) -> None:
         if not work.done.done():
             work.done.set_result(None)
-        elif work.done.cancelled() and work.make is not None and work.row is None:
-            self._waiting.append(Work(self._future(), take=work.make, taken_as="release"))
-            self._wake.set()
+        elif work.make is not None and work.row is None:
+            self.release(work.make)
 
     async def _was_committed(self, batch: Batch) -> bool:
         """Whether an earlier try of this very batch went through before its answer was lost."""
