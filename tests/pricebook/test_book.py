@@ -68,7 +68,6 @@ def test_what_nobody_has_a_price_for_is_unknown(provider, model):
     assert PLAIN.card(provider, model, NOW, {}, 1) is None
     assert PLAIN.dearest(provider, model, NOW) is None
     assert priced(provider, model, Usage(in_text=10**6)).state == "unknown"
-    assert PLAIN.context_window(provider, model) is None
 
 
 @pytest.mark.parametrize(
@@ -284,11 +283,6 @@ def test_a_hold_is_enough_for_an_override_too():
         == 990
     )
     assert PLAIN.dearest("anthropic", "claude-sonnet-4-5", NOW).usd_per_million["in_text"] == Decimal("6.6")
-
-
-def test_a_context_window_is_known_where_the_snapshot_has_one():
-    windows = {PLAIN.context_window("openai", model) for model in ("gpt-4o", "gpt-4o-mini")}
-    assert windows == {128_000}
 
 
 def test_made_up_names_leave_nothing_behind():

@@ -4,12 +4,14 @@ Read off the name by its vendor's own pattern: dates, versions of a snapshot and
 """
 
 import re
+from functools import lru_cache
 
 _CLAUDE = re.compile(r"claude(?:-\d[\d.-]*)?-([a-z]{2,})")
 _FINE_TUNED = re.compile(r"ft:([^:]+)")
 _SNAPSHOT = re.compile(r"(?:[-@](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{2}-\d{2}|\d{3,4}|\d+k|latest|preview|exp))+$")
 
 
+@lru_cache(maxsize=4096)
 def model_family(model: str | None) -> str | None:
     """The family, or None without a model. A name of no known pattern is its own family."""
     if not model:

@@ -5,7 +5,6 @@ a scanner find a leaked key without asking us; it is no security. At rest only H
 The signed envelope (`vis2_...`) will be a second presentation of the same grant; `parse` refuses it for now.
 """
 
-import hashlib
 import hmac
 import re
 import string
@@ -35,14 +34,19 @@ def from_entropy(entropy: bytes, env: str = "live") -> str:
     return head + _crc(head)
 
 
+def has_shape(text: str) -> bool:
+    """Whether this could be a handle."""
+    return _SHAPE.fullmatch(text) is not None
+
+
 def is_well_formed(text: str) -> bool:
-    """Whether this is a handle at all: shape and checksum, before any look-up."""
-    return _SHAPE.fullmatch(text) is not None and _crc(text[:-CRC_DIGITS]) == text[-CRC_DIGITS:]
+    """Whether this is a handle at all: shape and checksum."""
+    return has_shape(text) and _crc(text[:-CRC_DIGITS]) == text[-CRC_DIGITS:]
 
 
 def at_rest(pepper: bytes, handle: str) -> bytes:
     """What is stored and looked up instead of the handle, 32 bytes."""
-    return hmac.new(pepper, handle.encode(), hashlib.sha256).digest()
+    return hmac.digest(pepper, handle.encode(), "sha256")
 
 
 def _crc(text: str) -> str:

@@ -25,3 +25,9 @@ def usd(nusd: int) -> str:
 def rounded_nusd(exact: Decimal) -> int:
     """The one rounding of a row: half even, to a whole nano-dollar."""
     return int(exact.quantize(_UNIT, context=EXACT))
+
+
+def rounded_quotient(dividend: int, divisor: int) -> int:
+    """The same rounding for a fraction of integers; the divisor is positive."""
+    whole, rest = divmod(dividend, divisor)
+    return whole + (2 * rest > divisor or (2 * rest == divisor and whole % 2))

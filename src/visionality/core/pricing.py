@@ -1,16 +1,18 @@
 """Usage times rate card is cost, exactly.
 
 A rate card holds what one bucket costs, already resolved for the model, the moment, the tier and the size of the
-input, in USD per million units. The row keeps the card, so the sum can be done again from the row alone.
+input, in USD per million units. The row keeps the card, so the sum can be done again from the row alone: costs are
+summed up in integers here, and in Decimal by whoever recomputes a row.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from typing import Literal
 
-from visionality.core.money import EXACT, LARGEST_NUSD, rounded_nusd
-from visionality.core.usage import Usage
+from visionality.core.money import EXACT, LARGEST_NUSD, rounded_nusd, rounded_quotient
+from visionality.core.usage import INPUT, OUTPUT, Usage
 
 PriceState = Literal["known", "unknown", "free"]
 
@@ -20,11 +22,43 @@ NUSD_PER_UNIT = Decimal(1000)
 
 @dataclass(frozen=True, slots=True)
 class RateCard:
-    """USD per million units of each bucket that can be priced; `version` is the price book's."""
+    """USD per million units of each bucket that can be priced; `version` is the price book's.
+
+    The same rates stand ready as a row shows them (`lines`) and as integers (`nusd`), in nano-USD per unit times
+    `scale`; `dearest_input` and `dearest_output` are the highest of those.
+    """
 
     usd_per_million: Mapping[str, Decimal]
     version: int
     source: str
+    lines: Mapping[str, str] = field(init=False, repr=False)
+    nusd: Mapping[str, int] = field(init=False, repr=False)
+    scale: int = field(init=False, repr=False)
+    dearest_input: int = field(init=False, repr=False)
+    dearest_output: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rates = {bucket: rate * NUSD_PER_UNIT for bucket, rate in self.usd_per_million.items()}
+        scale = math.lcm(*(rate.as_integer_ratio()[1] for rate in rates.values()))
+        nusd = {bucket: _times(rate, scale) for bucket, rate in rates.items()}
+        derived = {
+            "lines": {bucket: f"{rate:f}" for bucket, rate in self.usd_per_million.items()},
+            "nusd": nusd,
+            "scale": scale,
+            "dearest_input": _dearest(nusd, INPUT),
+            "dearest_output": _dearest(nusd, OUTPUT),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+
+def _times(rate: Decimal, scale: int) -> int:
+    numerator, denominator = rate.as_integer_ratio()
+    return numerator * (scale // denominator)
+
+
+def _dearest(nusd: Mapping[str, int], buckets: Iterable[str]) -> int:
+    return max((nusd[bucket] for bucket in buckets if bucket in nusd), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +68,34 @@ class Price:
     cost_nusd: int
     state: PriceState
     version: int | None = None
-    rates: Mapping[str, str] | None = None
+    rates: dict[str, str] | None = None
 
 
-FREE = Price(0, "free")
 UNKNOWN = Price(0, "unknown")
 
 
 def cost(usage: Usage, card: RateCard | None) -> Price:
     """The price of a usage vector. Unknown, and never zero by silence, when a used bucket has no rate."""
+    return cost_of(usage.counts(), card)
+
+
+def cost_of(counts: Mapping[str, int], card: RateCard | None) -> Price:
+    """The price of the buckets that are not zero."""
     if card is None:
         return UNKNOWN
-    counts = usage.counts()
-    rates = card.usd_per_million
-    if not counts.keys() <= rates.keys():
+    nusd = card.nusd
+    if not counts.keys() <= nusd.keys():
         return Price(0, "unknown", card.version, None)
-    cost_nusd = rounded_nusd(_exact_nusd(counts, rates))
+    exact = 0
+    rates = {}
+    for bucket, count in counts.items():
+        exact += count * nusd[bucket]
+        rates[bucket] = card.lines[bucket]
+    cost_nusd = rounded_quotient(exact, card.scale)
     if cost_nusd > LARGEST_NUSD:  # no call costs nine billion dollars: the counts or the rates are nonsense
         return Price(0, "unknown", card.version, None)
-    lines = {bucket: f"{rates[bucket]:f}" for bucket in counts}
-    return Price(cost_nusd, "known", card.version, lines | {"source": card.source})
+    rates["source"] = card.source
+    return Price(cost_nusd, "known", card.version, rates)
 
 
 def recomputed_nusd(counts: Mapping[str, int], rates: Mapping[str, str]) -> int:

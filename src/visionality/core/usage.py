@@ -17,6 +17,18 @@ UsageSource = Literal[
     "none",  # nothing was consumed, or nothing is known to have been
 ]
 
+INPUT = (
+    "in_text",
+    "in_image",
+    "in_audio",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "cache_write_other",
+)
+OUTPUT = ("out_text", "out_reasoning", "out_audio", "out_rejected_prediction")
+"""The buckets that hold tokens, by the side they are on."""
+
 TOKEN_LIMIT = 10**9
 """A count above this is not a count: no context window comes near it, and its cost still fits a ledger column."""
 

@@ -59,8 +59,8 @@ async def hold(gateway: Gateway, row: Row, target: Target, request: Request, ask
     """Make the call's hold durable, with the draft of its row. Raises Refusal when the ledger is away."""
     now = gateway.clock()
     amount = 0
-    if ask.model is not None:
-        card = gateway.books[row.org_id].dearest(target.provider.name, ask.model, now)
+    if ask.model is not None and target.route.kind == "model_call":
+        card = gateway.books[row.org_id].dearest(target.provider.price_list, ask.model, now)
         row.price_state = "known" if card else "unknown"
         amount = worst_case_nusd(card, len(request.body), ask.output_limit)
     expires = now + timedelta(seconds=gateway.settings.call_timeout) + HOLD_GRACE

@@ -1,5 +1,6 @@
 """The ASGI entry: route table to pipeline, and nothing more. No framework stands on the gateway's path."""
 
+import asyncio
 import gc
 from typing import Any
 
@@ -26,8 +27,6 @@ log = structlog.get_logger()
 GARBAGE_ALLOWED = 20_000
 """Container objects that may be made before the collector looks at the young ones."""
 
-ANTHROPIC_HEADER = b"anthropic-version"
-
 _PLAIN = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
 
 
@@ -50,8 +49,7 @@ class GatewayApp:
     async def _http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         method, headers = scope["method"], tuple(scope["headers"])
         path = scope["raw_path"].decode("latin-1")
-        anthropic = ANTHROPIC_HEADER in {name for name, _ in headers}
-        target = find(method, path, anthropic=anthropic)
+        target = find(method, path, headers)
         if target is not None:
             deadlines = self._gateway.deadlines
             client = Client(receive, send, scope["state"][PRESENCE], deadlines.begin())
@@ -64,14 +62,14 @@ class GatewayApp:
             refusal = Refusal(
                 426, "upgrade_not_supported", "WebSockets are not served here: send the request over HTTP"
             )
-            await refuse(send, spoken(path, anthropic=anthropic), refusal, str(uuid7()))
+            await refuse(send, spoken(path, headers), refusal, str(uuid7()))
         elif method in {"GET", "HEAD"} and path in {"/", "/livez", "/readyz"}:
             await self._health(path, send)
         else:
             refusal = Refusal(
                 404, "route_not_metered", f"{method} on this path is not metered here, so it is not served"
             )
-            await refuse(send, spoken(path, anthropic=anthropic), refusal, str(uuid7()))
+            await refuse(send, spoken(path, headers), refusal, str(uuid7()))
 
     async def _health(self, path: str, send: Send) -> None:
         if path == "/readyz" and not self._gateway.is_ready:
@@ -81,6 +79,7 @@ class GatewayApp:
 
     async def _start(self) -> None:
         gateway, settings = self._gateway, self._gateway.settings
+        gateway.loop = asyncio.get_running_loop()
         gateway.writer = LedgerWriter(self._dsn, "gateway", gateway.clock, settings)
         gateway.snapshots = SnapshotKeeper(self._dsn, settings.snapshot_max_age, gateway.organisation_changed)
         await gateway.writer.start()

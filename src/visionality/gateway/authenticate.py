@@ -1,13 +1,14 @@
 """Who is calling: one virtual key, wherever the SDK put it (docs/reference/headers.md, promise G4).
 
 The same key in two places is fine, some clients do that; two different ones are refused. Nothing is looked up before
-the shape and the checksum hold, and what is not a key is never echoed.
+the shape holds, the checksum only tells a typing error from a key that is not ours, and what is not a key is never
+echoed.
 """
 
 from datetime import datetime
 
 from visionality.core.call import Headers, Refusal
-from visionality.core.handle import is_well_formed
+from visionality.core.handle import has_shape, is_well_formed
 from visionality.gateway.state import Gateway
 from visionality.registry.snapshot import Grant, Snapshot
 
@@ -39,16 +40,14 @@ def presented(headers: Headers) -> str:
 
 def grant_of(gateway: Gateway, snapshot: Snapshot, key: str) -> Grant:
     """The grant behind a key, whatever its state. Raises Refusal when there is none."""
-    if len(key) > KEY_LIMIT or not is_well_formed(key):
-        raise Refusal(
-            401,
-            "spend_token_malformed",
-            "this is not a virtual key: expected one that starts with visk_live_",
-        )
-    grant = gateway.grant(snapshot, key)
-    if grant is None:
+    grant = gateway.grant(snapshot, key) if has_shape(key) else None
+    if grant is not None:
+        return grant
+    if is_well_formed(key):
         raise Refusal(401, "spend_token_invalid", "this virtual key is not known here")
-    return grant
+    raise Refusal(
+        401, "spend_token_malformed", "this is not a virtual key: expected one that starts with visk_live_"
+    )
 
 
 def check(grant: Grant, now: datetime) -> None:

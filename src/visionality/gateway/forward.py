@@ -98,7 +98,7 @@ class Forwarder:
             if answer.status == 400 and not self.ask.include_usage:
                 answer = await self._without_injection(answer)
             self.exchange.status, self.exchange.headers = answer.status, answer.headers
-            if answer.status == 200 and self.ask.stream and _is_event_stream(answer.headers):
+            if answer.status == 200 and self.ask.stream and self.target.route.dialect.streams(answer.headers):
                 await self._stream(answer, self.target.route.dialect.reader(self.ask))
             else:
                 await self._whole(answer)
@@ -126,9 +126,10 @@ class Forwarder:
     async def _whole(self, answer: Answer) -> None:
         exchange, dialect = self.exchange, self.target.route.dialect
         exchange.body = exchange.body or await answer.whole(ANSWER_LIMIT)
-        if self.target.route.kind == "catalogue" or answer.status >= 300:
+        if self.target.route.kind != "model_call" or answer.status >= 300:
             return
-        metered = dialect.metered_body(exchange.body, self.document) if answer.status == 200 else None
+        body, headers = exchange.body, answer.headers
+        metered = dialect.metered_body(body, self.document, headers) if answer.status == 200 else None
         if metered is None:
             exchange.metered = dialect.reader(self.ask).metered(self.document)
             exchange.failure = (502, "upstream_nonsense", "the provider's answer is not of the expected form")
@@ -189,7 +190,3 @@ async def _tail(answer: Answer, reader: StreamReader) -> None:
         async with asyncio.timeout(TAIL_WAIT):
             while chunk := await answer.read():
                 reader.feed(chunk)
-
-
-def _is_event_stream(headers: Headers) -> bool:
-    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)

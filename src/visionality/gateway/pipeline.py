@@ -1,6 +1,5 @@
 """The life of one call: authenticate, attribute, admit, forward, meter, settle, and only then the last byte."""
 
-import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from visionality.core.body import BadBody, parsed
+from visionality.core.body import BadBody
 from visionality.core.call import Ask, Headers, Refusal, Request
 from visionality.core.money import usd
 from visionality.core.row import Row
@@ -89,12 +88,13 @@ class Call:
         request = Request(self.method, self.target.suffix, self.query, self.headers, body)
         document: dict[str, Any] = {}
         ask = _NO_QUESTION
-        if self.target.route.kind == "model_call":
+        if self.target.route.kind != "catalogue":
+            dialect = self.target.route.dialect
             try:
-                document = parsed(body)
+                document = dialect.document(request)
             except BadBody as bad:
                 raise Refusal(400, bad.code, str(bad)) from None
-            ask = self.target.route.dialect.ask(document)
+            ask = dialect.ask(document, self.target.model)
         attribute.with_request(row, request, ask)
         return row, request, ask, document
 
@@ -116,7 +116,7 @@ class Call:
         row.status_code = (
             exchange.failure[0] if exchange.failure and not exchange.streaming else exchange.status
         )
-        row.upstream_request_id = settle.upstream_id(dict(exchange.headers))
+        row.upstream_request_id = settle.upstream_id(exchange.headers)
         if exchange.first_byte_at is not None:
             row.ttft_ms = round((exchange.first_byte_at - self.started) * 1000)
         if exchange.failure:
@@ -129,12 +129,7 @@ class Call:
     async def _durable(self, row: Row, hold: Hold | None) -> bool:
         """Make the row durable. False when that took longer than a client is made to wait."""
         rest = settle.rest_of(row, hold, self.gateway) if hold else None
-        try:
-            async with asyncio.timeout(self.gateway.settings.commit_wait):
-                await self.gateway.writer.settle(row, hold, rest)
-        except (TimeoutError, LedgerAway):
-            return False
-        return True
+        return await self.gateway.writer.settle_within(row, hold, rest)
 
     async def _answered(self, row: Row, exchange: Exchange, *, durable: bool) -> None:
         """The last bytes, now that the row stands."""

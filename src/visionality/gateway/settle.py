@@ -1,11 +1,10 @@
 """After a call: usage times rates is cost, and the row is final."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 
-from visionality.core.call import clean
+from visionality.core.call import Headers, clean
 from visionality.core.family import model_family
-from visionality.core.pricing import cost
+from visionality.core.pricing import cost_of
 from visionality.core.row import Row
 from visionality.core.usage import Metered, Usage
 from visionality.gateway.routes import Target
@@ -14,6 +13,7 @@ from visionality.ledger.writer import Hold
 from visionality.runtime.ids import uuid7
 
 NOTHING = Metered(Usage(), "none")
+_UPSTREAM_IDS = frozenset({b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id"})
 REST_STANDS = timedelta(minutes=15)
 """How long the uncertain rest of an estimated call stays held, for a true-up to come."""
 
@@ -30,8 +30,9 @@ def price(gateway: Gateway, row: Row, target: Target, metered: Metered) -> None:
     usage = metered.usage
     row.model_used = metered.model or row.model_requested
     row.model_family = model_family(row.model_used)
-    row.served_tier = ",".join(sorted(metered.tier.values())) or None
-    row.usage = usage.counts() or None
+    row.served_tier = ",".join(sorted(metered.tier.values())) if metered.tier else None
+    counts = usage.counts()
+    row.usage = counts or None
     row.raw_usage = metered.raw_usage
     row.usage_source = metered.source
     row.input_tokens = usage.input_tokens
@@ -42,17 +43,20 @@ def price(gateway: Gateway, row: Row, target: Target, metered: Metered) -> None:
     row.finish = row.finish or metered.finish
     if metered.problem:
         row.tags = {**(row.tags or {}), "usage_problem": metered.problem}
+    if target.route.kind == "free":
+        row.price_state = "free"
+        return
     if row.model_used is None or metered.source == "none":
         row.price_state = "known"
         return
     card = gateway.books[row.org_id].card(
-        target.provider.name, row.model_used, gateway.clock(), metered.tier, usage.total_input_tokens
+        target.provider.price_list, row.model_used, gateway.clock(), metered.tier, usage.total_input_tokens
     )
-    priced = cost(usage, card)
+    priced = cost_of(counts, card)
     row.cost_nusd = row.billed_nusd = priced.cost_nusd
     row.price_state = priced.state
     row.price_version = priced.version
-    row.rates = dict(priced.rates) if priced.rates else None
+    row.rates = priced.rates
 
 
 def unpriced(gateway: Gateway, row: Row, started: float) -> None:
@@ -74,9 +78,9 @@ def rest_of(row: Row, hold: Hold, gateway: Gateway) -> Hold | None:
     )
 
 
-def upstream_id(headers: Mapping[bytes, bytes]) -> str | None:
+def upstream_id(headers: Headers) -> str | None:
     """The provider's own id of the call."""
-    for name in (b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id"):
-        if name in headers:
-            return clean(headers[name].decode("latin-1"), 128)
+    for name, value in headers:
+        if name in _UPSTREAM_IDS:
+            return clean(value.decode("latin-1"), 128)
     return None

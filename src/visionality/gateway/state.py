@@ -29,6 +29,7 @@ class Gateway:
     keys: KeyProvider
     books: dict[UUID, PriceBook] = field(default_factory=dict)
     secrets: dict[tuple[UUID, UUID], bytes] = field(default_factory=dict)
+    loop: asyncio.AbstractEventLoop = field(init=False)
     deadlines: Deadlines = field(default_factory=Deadlines)
     draining: int = 0
     writer: LedgerWriter = field(init=False)
@@ -80,4 +81,4 @@ class Gateway:
 
     def now(self) -> float:
         """Monotonic seconds, for latencies and deadlines."""
-        return asyncio.get_running_loop().time()
+        return self.loop.time()

@@ -15,12 +15,13 @@ from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import version
 from types import MappingProxyType
-from typing import Any
-
-from genai_prices.data_snapshot import get_snapshot
-from genai_prices.types import ConditionalPrice, ModelInfo, TieredPrices, TimeOfDateConstraint
+from typing import TYPE_CHECKING, Any
 
 from visionality.core.pricing import RateCard
+
+if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
+    from genai_prices.types import ConditionalPrice, ModelInfo, TieredPrices
 
 SNAPSHOT = f"genai-prices {version('genai-prices')}"
 SNAPSHOT_VERSION = 1
@@ -55,11 +56,13 @@ BUCKETS = tuple(_PRICE_KEYS)
 
 _DATE = re.compile(r"[-@](?:\d{8}|\d{4}-\d{2}-\d{2})$")
 _MINUTE = 60
+CACHED = 4096
+"""Look-ups that are remembered of each kind; clients make names up, so there must be an end."""
 _ONE = Decimal(1)
 _NOT_TOKENS = frozenset({"web_search"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Override:
     """An operator's dated price: USD per million units of each bucket that it names."""
 
@@ -80,6 +83,9 @@ class PriceBook:
         for override in sorted(overrides, key=lambda o: (o.effective_from, o.version)):
             self._overrides.setdefault((override.provider, override.model.lower()), []).append(override)
             self.version = max(self.version, override.version)
+        self._overridden = lru_cache(CACHED)(self._overridden_card)
+        self._bands = lru_cache(CACHED)(self._bands_in)
+        self._dearest = lru_cache(CACHED)(self._dearest_in)
 
     def card(
         self, provider: str, model: str, at: datetime, tier: Mapping[str, str], total_input_tokens: int
@@ -88,29 +94,41 @@ class PriceBook:
         context = frozenset((name, value) for name, value in tier.items() if value not in STANDARD)
         is_standard = all((provider, *pair) in UPLIFTS for pair in context)
         if is_standard and (override := self._override(provider, model.lower(), at)):
-            lines = _lifted(override.usd_per_million, _uplift(provider, context))
-            return RateCard(lines, self.version, f"override {override.version}: {override.source}")
-        rates = _rates(provider, model, context, int(at.timestamp()) // _MINUTE)
-        if rates is None:
-            return None
-        return RateCard(rates.at(total_input_tokens), self.version, rates.source)
+            return self._overridden(override, _uplift(provider, context))
+        bands = self._bands(provider, model, context, int(at.timestamp()) // _MINUTE)
+        return bands.at(total_input_tokens) if bands else None
 
     def dearest(self, provider: str, model: str, at: datetime) -> RateCard | None:
         """For a reservation: each bucket at its dearest over all tiers, times of day and sizes of input."""
-        cards = [_dearest(provider, model, int(at.timestamp()) // _MINUTE)]
-        if override := self._override(provider, model.lower(), at):
-            cards.append(_lifted(override.usd_per_million, _highest_uplift(provider)))
-        rates: dict[str, Decimal] = {}
-        for bucket, rate in (line for card in cards for line in card.items()):
-            rates[bucket] = max(rate, rates.get(bucket, rate))
-        return RateCard(rates, self.version, "the dearest of each bucket") if rates else None
+        override = self._override(provider, model.lower(), at)
+        return self._dearest(provider, model, int(at.timestamp()) // _MINUTE, override)
 
-    def context_window(self, provider: str, model: str) -> int | None:
-        info = _model(provider, model)
-        return info.context_window if info else None
+    def _overridden_card(self, override: Override, uplift: Decimal) -> RateCard:
+        lines = _lifted(override.usd_per_million, uplift)
+        return RateCard(lines, self.version, f"override {override.version}: {override.source}")
+
+    def _bands_in(
+        self, provider: str, model: str, context: frozenset[tuple[str, str]], minute: int
+    ) -> "_Bands | None":
+        rates = _rates(provider, model, context, minute)
+        if rates is None:
+            return None
+        cards = tuple(RateCard(card, self.version, rates.source) for card in rates.cards)
+        return _Bands(rates.starts, cards)
+
+    def _dearest_in(
+        self, provider: str, model: str, minute: int, override: Override | None
+    ) -> RateCard | None:
+        rates = dict(_dearest(provider, model, minute))
+        if override:
+            for bucket, rate in _lifted(override.usd_per_million, _highest_uplift(provider)).items():
+                rates[bucket] = max(rate, rates.get(bucket, rate))
+        return RateCard(rates, self.version, "the dearest of each bucket") if rates else None
 
     def _override(self, provider: str, model: str, at: datetime) -> Override | None:
         """The newest override in force: of this very name, else of the name without its snapshot's date."""
+        if not self._overrides:
+            return None
         for name in dict.fromkeys((model, _DATE.sub("", model))):
             for override in reversed(self._overrides.get((provider, name), ())):
                 if override.effective_from <= at:
@@ -126,22 +144,37 @@ class _Rates:
     cards: tuple[Mapping[str, Decimal], ...]
     source: str
 
-    def at(self, total_input_tokens: int) -> Mapping[str, Decimal]:
+
+@dataclass(frozen=True, slots=True)
+class _Bands:
+    """The same as rate cards of one book."""
+
+    starts: tuple[int, ...]
+    cards: tuple[RateCard, ...]
+
+    def at(self, total_input_tokens: int) -> RateCard:
         return self.cards[bisect_left(self.starts, total_input_tokens)]
 
 
-@lru_cache(maxsize=4096)
-def _model(provider: str, model: str) -> ModelInfo | None:
+def snapshot() -> "DataSnapshot":
+    """The bundled snapshot. The first call takes a fifth of a second, so whoever serves calls makes it beforehand."""
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 -- nearly half of what a gateway loads
+
+    return get_snapshot()
+
+
+@lru_cache(CACHED)
+def _model(provider: str, model: str) -> "ModelInfo | None":
     """The snapshot's model. Not by its own look-up, whose caches grow with every name that a client makes up."""
-    snapshot = get_snapshot()
+    bundled = snapshot()
     try:
-        found = snapshot.find_provider(None, provider, None)
+        found = bundled.find_provider(None, provider, None)
     except LookupError:
         return None
-    return found.find_model(model, all_providers=snapshot.providers)
+    return found.find_model(model, all_providers=bundled.providers)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(CACHED)
 def _rates(provider: str, model: str, context: frozenset[tuple[str, str]], minute: int) -> _Rates | None:
     """The snapshot's rates in a minute of UTC (no price in it changes within one), or None."""
     info = _model(provider, model)
@@ -167,7 +200,7 @@ def _lifted(card: Mapping[str, Decimal], uplift: Decimal) -> Mapping[str, Decima
     return {bucket: rate if bucket in _NOT_TOKENS else rate * uplift for bucket, rate in card.items()}
 
 
-def _priced_contexts(info: ModelInfo, at: datetime, context: Mapping[str, str]) -> set[tuple[str, str]]:
+def _priced_contexts(info: "ModelInfo", at: datetime, context: Mapping[str, str]) -> set[tuple[str, str]]:
     """What of a context the snapshot has a price for. It would fall back to the standard price in silence."""
     return {
         pair
@@ -178,7 +211,7 @@ def _priced_contexts(info: ModelInfo, at: datetime, context: Mapping[str, str]) 
     }
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(CACHED)
 def _dearest(provider: str, model: str, minute: int) -> Mapping[str, Decimal]:
     info = _model(provider, model)
     if info is None:
@@ -203,13 +236,15 @@ def _highest_uplift(provider: str) -> Decimal:
     return max((factor for key, factor in UPLIFTS.items() if key[0] == provider), default=_ONE)
 
 
-def _is_of_the_day(price: ConditionalPrice) -> bool:
+def _is_of_the_day(price: "ConditionalPrice") -> bool:
+    from genai_prices.types import TimeOfDateConstraint  # noqa: PLC0415 -- as above
+
     return isinstance(price.constraint, TimeOfDateConstraint)
 
 
 def _compiled(prices: Any, uplift: Decimal, source: str) -> _Rates:
     chosen = {bucket: found for bucket, keys in _PRICE_KEYS.items() if (found := _nearest(prices, keys))}
-    tiered = [price for _, price in chosen.values() if isinstance(price, TieredPrices)]
+    tiered = [price for _, price in chosen.values() if not isinstance(price, Decimal)]
     starts = sorted({tier.start for price in tiered for tier in price.tiers})
     cards = []
     for total in [0, *(start + 1 for start in starts)]:
@@ -221,14 +256,14 @@ def _compiled(prices: Any, uplift: Decimal, source: str) -> _Rates:
     return _Rates(tuple(starts), tuple(cards), source)
 
 
-def _nearest(prices: Any, keys: tuple[str, ...]) -> tuple[str, Decimal | TieredPrices] | None:
+def _nearest(prices: Any, keys: tuple[str, ...]) -> "tuple[str, Decimal | TieredPrices] | None":
     for key in keys:
         if (price := getattr(prices, key)) is not None:
             return key, price
     return None
 
 
-def _tiered(price: Decimal | TieredPrices, total_input_tokens: int) -> Decimal:
+def _tiered(price: "Decimal | TieredPrices", total_input_tokens: int) -> Decimal:
     if isinstance(price, Decimal):
         return price
     passed = [tier.price for tier in price.tiers if total_input_tokens > tier.start]

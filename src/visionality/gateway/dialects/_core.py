@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from visionality.core.call import Ask, Request
+from visionality.core.body import parsed
+from visionality.core.call import Ask, Headers, Request
 from visionality.core.usage import Metered, counted
 
 EMITTED_LIMIT = 1024 * 1024
@@ -46,19 +47,23 @@ class Dialect(Protocol):
     """A wire format: how a request asks, how an answer reports, how a refusal looks."""
 
     name: str
-    credential_header: bytes
-    """Where the provider of this format expects its key."""
 
-    def ask(self, document: Mapping[str, Any]) -> Ask:
-        """What the body asks. Raises Refusal."""
+    def document(self, request: Request) -> dict[str, Any]:
+        """What of the body must be understood. Raises BadBody."""
+
+    def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
+        """What the request asks, of the model that its path names if it names one. Raises Refusal."""
 
     def outgoing(self, request: Request, ask: Ask) -> bytes:
         """The body to send: the very bytes that came, but for the documented injection."""
 
+    def streams(self, headers: Headers) -> bool:
+        """Whether an answer with these headers is a stream of this format."""
+
     def reader(self, ask: Ask) -> StreamReader: ...
 
-    def metered_body(self, body: bytes, document: Mapping[str, Any]) -> Metered | None:
-        """What a blocking answer reports; None when the body is not this format's JSON."""
+    def metered_body(self, body: bytes, document: Mapping[str, Any], headers: Headers = ()) -> Metered | None:
+        """What a blocking answer reports; None when the body is not of this format."""
 
     def error(self, status: int, code: str, message: str, request_id: str) -> bytes:
         """A body in the vendor's error shape."""
@@ -67,9 +72,44 @@ class Dialect(Protocol):
         """The in-stream error event, for when the status has already gone out."""
 
 
+class JsonOverSse:
+    """What most formats share: a JSON body, passed on as it came, and an answer in JSON or in server-sent events."""
+
+    def document(self, request: Request) -> dict[str, Any]:
+        return parsed(request.body)
+
+    def outgoing(self, request: Request, ask: Ask) -> bytes:  # noqa: ARG002 -- nothing is injected
+        return request.body
+
+    def streams(self, headers: Headers) -> bool:
+        return is_of_type(headers, b"text/event-stream")
+
+
+def is_of_type(headers: Headers, media_type: bytes) -> bool:
+    return any(name == b"content-type" and value.startswith(media_type) for name, value in headers)
+
+
 def raw_text(reported: Mapping[str, Any]) -> str | None:
     """A provider's usage report as a row keeps it; None for an empty one."""
     return _encode(reported)[:RAW_LIMIT].decode(errors="ignore") if reported else None
+
+
+def counts_of(reported: object, names: tuple[str, ...], problems: list[str]) -> list[int]:
+    """The members of a report in this order, 0 for one that is not there or is no count; the latter is a problem."""
+    if not isinstance(reported, dict):
+        return [0] * len(names)
+    counts = []
+    for name in names:
+        value = reported.get(name)
+        if value is None:
+            number = 0
+        elif (known := counted(value)) is not None:
+            number = known
+        else:
+            problems.append(f"{name} is no count")
+            number = 0
+        counts.append(number)
+    return counts
 
 
 def nonsense(reported: object, names: tuple[str, ...]) -> list[str]:

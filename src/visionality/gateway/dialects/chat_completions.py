@@ -12,11 +12,18 @@ from typing import Any
 
 import msgspec
 
-from visionality.core.call import Ask, Request, asked_model, clean, token_limit
+from visionality.core.call import Ask, Headers, Request, asked_model, clean, token_limit
 from visionality.core.sse import Events, payload, with_payload
 from visionality.core.tokens import estimated_tokens
 from visionality.core.usage import Metered, Usage, UsageSource, count, counted
-from visionality.gateway.dialects._core import EMITTED_LIMIT, NOT_JSON, TAIL_LIMIT, nonsense, raw_text
+from visionality.gateway.dialects._core import (
+    EMITTED_LIMIT,
+    NOT_JSON,
+    TAIL_LIMIT,
+    JsonOverSse,
+    counts_of,
+    raw_text,
+)
 from visionality.gateway.dialects.member import Members, member_of, members_of, with_member, without_member
 from visionality.gateway.dialects.text import request_text, text_of
 
@@ -42,20 +49,19 @@ _ERROR_TYPES = {
 }
 
 
-class ChatCompletions:
+class ChatCompletions(JsonOverSse):
     """`POST /v1/chat/completions`."""
 
     name = "chat_completions"
-    credential_header = b"authorization"
 
-    def ask(self, document: Mapping[str, Any]) -> Ask:
+    def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
         limits = [token_limit(document.get(name), name) for name in ("max_completion_tokens", "max_tokens")]
         limit = max((given for given in limits if given), default=None)
         choices = token_limit(document.get("n"), "n") or 1
         options = document.get("stream_options")
         stream = document.get("stream") is True
         included = not stream or (isinstance(options, dict) and options.get("include_usage") is True)
-        return Ask(asked_model(document), stream, limit and limit * choices, included)
+        return Ask(model or asked_model(document), stream, limit and limit * choices, included)
 
     def outgoing(self, request: Request, ask: Ask) -> bytes:
         return request.body if ask.include_usage else with_usage_asked(request.body)
@@ -63,7 +69,12 @@ class ChatCompletions:
     def reader(self, ask: Ask) -> "ChatCompletionsStream":
         return ChatCompletionsStream(hide_usage=not ask.include_usage)
 
-    def metered_body(self, body: bytes, document: Mapping[str, Any]) -> Metered | None:
+    def metered_body(
+        self,
+        body: bytes,
+        document: Mapping[str, Any],
+        headers: Headers = (),  # noqa: ARG002
+    ) -> Metered | None:
         try:
             answer = _decode(body)
         except NOT_JSON:
@@ -229,16 +240,9 @@ def _is_report(reported: Mapping[str, Any]) -> bool:
 def _metered(
     reported: dict[str, Any], answer: Mapping[str, Any], source: UsageSource, finish: str | None
 ) -> Metered:
-    usage = _usage(reported)
-    return Metered(
-        usage,
-        source,
-        clean(answer.get("model"), 200),
-        _tier(answer),
-        raw_text(reported),
-        finish,
-        _problem(reported, usage),
-    )
+    usage, problem = _usage(reported)
+    model = clean(answer.get("model"), 200)
+    return Metered(usage, source, model, _tier(answer), raw_text(reported), finish, problem)
 
 
 def _tier(answer: Mapping[str, Any]) -> dict[str, str]:
@@ -246,54 +250,35 @@ def _tier(answer: Mapping[str, Any]) -> dict[str, str]:
     return {"service_tier": tier} if tier else {}
 
 
-def _parts(reported: Mapping[str, Any], details: str, names: tuple[str, ...]) -> list[int]:
-    given = reported.get(details)
-    return [count(given.get(name)) if isinstance(given, dict) else 0 for name in names]
-
-
-def _completion(reported: Mapping[str, Any]) -> int:
-    """All output. Vendors that count reasoning beside `completion_tokens` (xAI) give themselves away in the total."""
-    prompt, completion, total = (
-        count(reported.get(f"{name}_tokens")) for name in ("prompt", "completion", "total")
-    )
-    reasoning = _parts(reported, "completion_tokens_details", _OUT)[0]
-    return completion + reasoning if total == prompt + completion + reasoning else completion
-
-
-def _usage(reported: Mapping[str, Any]) -> Usage:
-    cached, written, audio, image = _parts(reported, "prompt_tokens_details", _IN)
-    reasoning, spoken, rejected = _parts(reported, "completion_tokens_details", _OUT)
-    return Usage(
-        in_text=max(0, count(reported.get("prompt_tokens")) - cached - written - audio - image),
+def _usage(reported: Mapping[str, Any]) -> tuple[Usage, str | None]:
+    """The disjoint buckets of a report, and what in it contradicts itself."""
+    problems: list[str] = []
+    prompt, completion = count(reported.get("prompt_tokens")), count(reported.get("completion_tokens"))
+    (total,) = counts_of(reported, ("total_tokens",), problems)
+    cached, written, audio, image = counts_of(reported.get("prompt_tokens_details"), _IN, problems)
+    reasoning, spoken, rejected = counts_of(reported.get("completion_tokens_details"), _OUT, problems)
+    if reasoning and total == prompt + completion + reasoning:
+        completion += reasoning  # vendors that count reasoning beside `completion_tokens` (xAI)
+    usage = Usage(
+        in_text=max(0, prompt - cached - written - audio - image),
         in_image=image,
         in_audio=audio,
         cache_read=cached,
         cache_write_other=written,
-        out_text=max(0, _completion(reported) - reasoning - spoken - rejected),
+        out_text=max(0, completion - reasoning - spoken - rejected),
         out_reasoning=reasoning,
         out_audio=spoken,
         out_rejected_prediction=rejected,
     )
-
-
-def _problem(reported: Mapping[str, Any], usage: Usage) -> str | None:
-    found = nonsense(reported, ("total_tokens",))
-    found += nonsense(reported.get("prompt_tokens_details"), _IN)
-    found += nonsense(reported.get("completion_tokens_details"), _OUT)
-    prompt, completion, total = (
-        count(reported.get("prompt_tokens")),
-        _completion(reported),
-        reported.get("total_tokens"),
-    )
     if not prompt:
-        found.append("no input is reported")
+        problems.append("no input is reported")
     if usage.total_input_tokens != prompt:
-        found.append(f"the input adds up to {usage.total_input_tokens}, prompt_tokens says {prompt}")
+        problems.append(f"the input adds up to {usage.total_input_tokens}, prompt_tokens says {prompt}")
     if usage.output_tokens != completion:
-        found.append(f"the output adds up to {usage.output_tokens}, completion_tokens says {completion}")
-    if counted(total) not in {None, prompt + completion}:
-        found.append(f"input and output add up to {prompt + completion}, total_tokens says {counted(total)}")
-    return "; ".join(found) or None
+        problems.append(f"the output adds up to {usage.output_tokens}, completion_tokens says {completion}")
+    if total != prompt + completion and counted(reported.get("total_tokens")) is not None:
+        problems.append(f"input and output add up to {prompt + completion}, total_tokens says {total}")
+    return usage, "; ".join(problems) or None
 
 
 def _estimated(

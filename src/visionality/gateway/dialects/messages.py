@@ -10,11 +10,18 @@ from typing import Any
 
 import msgspec
 
-from visionality.core.call import Ask, Request, asked_model, clean, token_limit
+from visionality.core.call import Ask, Headers, asked_model, clean, token_limit
 from visionality.core.sse import Events, payload
 from visionality.core.tokens import estimated_tokens
 from visionality.core.usage import Metered, Usage, UsageSource, count, counted
-from visionality.gateway.dialects._core import EMITTED_LIMIT, NOT_JSON, TAIL_LIMIT, nonsense, raw_text
+from visionality.gateway.dialects._core import (
+    EMITTED_LIMIT,
+    NOT_JSON,
+    TAIL_LIMIT,
+    JsonOverSse,
+    nonsense,
+    raw_text,
+)
 from visionality.gateway.dialects.text import request_text, text_of
 
 _decode = msgspec.json.Decoder().decode
@@ -36,23 +43,24 @@ _ERROR_TYPES = {
 }
 
 
-class Messages:
-    """`POST /v1/messages`."""
+class Messages(JsonOverSse):
+    """`POST /v1/messages`, and `POST /v1/messages/count_tokens`, which costs nothing."""
 
     name = "messages"
-    credential_header = b"x-api-key"
 
-    def ask(self, document: Mapping[str, Any]) -> Ask:
+    def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
         limit = token_limit(document.get("max_tokens"), "max_tokens")
-        return Ask(asked_model(document), document.get("stream") is True, limit)
-
-    def outgoing(self, request: Request, ask: Ask) -> bytes:  # noqa: ARG002 -- nothing is injected here
-        return request.body
+        return Ask(model or asked_model(document), document.get("stream") is True, limit)
 
     def reader(self, ask: Ask) -> "MessagesStream":  # noqa: ARG002
         return MessagesStream()
 
-    def metered_body(self, body: bytes, document: Mapping[str, Any]) -> Metered | None:
+    def metered_body(
+        self,
+        body: bytes,
+        document: Mapping[str, Any],
+        headers: Headers = (),  # noqa: ARG002
+    ) -> Metered | None:
         try:
             answer = _decode(body)
         except NOT_JSON:
@@ -156,14 +164,15 @@ def _is_report(reported: Mapping[str, Any]) -> bool:
 
 
 def _metered(reported: Mapping[str, Any], answer: Mapping[str, Any], source: UsageSource) -> Metered:
+    usage = _usage(reported)
     return Metered(
-        _usage(reported),
+        usage,
         source,
         clean(answer.get("model"), 200),
         _tier(reported),
         raw_text(reported),
         clean(answer.get("stop_reason"), 60),
-        _problem(reported),
+        _problem(reported, usage),
     )
 
 
@@ -178,8 +187,11 @@ def _tier(reported: Mapping[str, Any]) -> dict[str, str]:
 
 def _usage(reported: Mapping[str, Any]) -> Usage:
     """The buckets of a whole call: what the report says on top, and the compactions that it leaves out there."""
-    compactions = (entry for entry in _iterations(reported) if entry.get("type") == "compaction")
-    return sum(map(_sampled, compactions), _sampled(reported))
+    usage = _sampled(reported)
+    if reported.get("iterations"):
+        compactions = (entry for entry in _iterations(reported) if entry.get("type") == "compaction")
+        usage = sum(map(_sampled, compactions), usage)
+    return usage
 
 
 def _iterations(reported: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -212,10 +224,10 @@ def _thinking(reported: Mapping[str, Any]) -> int:
     return count(details.get("thinking_tokens")) or count(details.get("reasoning_tokens"))
 
 
-def _problem(reported: Mapping[str, Any]) -> str | None:
+def _problem(reported: Mapping[str, Any], usage: Usage) -> str | None:
     split = reported.get("cache_creation")
     found = nonsense(reported, _COUNTS) + nonsense(split, _WRITES)
-    if not _usage(reported).total_input_tokens:
+    if not usage.total_input_tokens:
         found.append("no input is reported")
     if _thinking(reported) > count(reported.get("output_tokens")):
         found.append(

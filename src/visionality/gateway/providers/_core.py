@@ -5,14 +5,16 @@ from typing import Literal
 
 from visionality.gateway.dialects import Dialect
 
-Kind = Literal["model_call", "catalogue"]
+Kind = Literal["model_call", "free", "catalogue"]
+"""A model call is metered and priced; a free call costs nothing by its vendor's word; a catalogue names no model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One metered route: `path` as the vendor's SDK sends it, `suffix` behind the provider's base address.
 
-    A path that ends in `/*` takes one more segment. A catalogue is free and is passed on; a model call is metered.
+    `{id}` in both stands for one segment; `{model}` too, and the segment names the model; `{model_id}` is a model's
+    name or ARN that may be percent-encoded. What came goes on as it came.
     """
 
     method: str
@@ -31,8 +33,14 @@ class Provider:
     key_header: bytes
     key_prefix: bytes
     routes: tuple[Route, ...]
+    prices: str = ""
+    """Whose price list applies; the provider's own where nothing is said."""
     sandbox_suffix: str = ""
     """What stands between the sandbox's address and a route's suffix."""
+
+    @property
+    def price_list(self) -> str:
+        return self.prices or self.name
 
     def credential(self, secret: bytes) -> tuple[bytes, bytes]:
         return self.key_header, self.key_prefix + secret

@@ -10,7 +10,8 @@ ANTHROPIC = Provider(
     key_prefix=b"",
     routes=(
         Route("POST", "/v1/messages", "/v1/messages", MESSAGES, "model_call"),
+        Route("POST", "/v1/messages/count_tokens", "/v1/messages/count_tokens", MESSAGES, "free"),
         Route("GET", "/v1/models", "/v1/models", MESSAGES, "catalogue"),
-        Route("GET", "/v1/models/*", "/v1/models/*", MESSAGES, "catalogue"),
+        Route("GET", "/v1/models/{id}", "/v1/models/{id}", MESSAGES, "catalogue"),
     ),
 )

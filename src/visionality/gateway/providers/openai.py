@@ -11,7 +11,7 @@ OPENAI = Provider(
     routes=(
         Route("POST", "/v1/chat/completions", "/chat/completions", CHAT_COMPLETIONS, "model_call"),
         Route("GET", "/v1/models", "/models", CHAT_COMPLETIONS, "catalogue"),
-        Route("GET", "/v1/models/*", "/models/*", CHAT_COMPLETIONS, "catalogue"),
+        Route("GET", "/v1/models/{id}", "/models/{id}", CHAT_COMPLETIONS, "catalogue"),
     ),
     sandbox_suffix="/v1",
 )
