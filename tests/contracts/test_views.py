@@ -25,6 +25,7 @@ VIEWS = {
     "providers_v1": {
         "org_id": "uuid", "credential_id": "uuid", "provider": "character varying(60)", "base_url": "character varying(400)",
         "on_abort": "character varying(10)", "sealed": "bytea", "generation": "integer", "wrapped": "bytea", "kek_id": "uuid",
+        "options": "jsonb",
     },
     "schema_migrations_v1": {"migration": "text"},
 }  # fmt: skip

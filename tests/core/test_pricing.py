@@ -134,11 +134,14 @@ def test_the_columns_of_a_usage_are_its_sums():
     usage = Usage(**{name: 2**place for place, name in enumerate(NAMES)})
     parts = (
         usage.input_tokens
-        + usage.cache_read
+        + usage.cache_read_tokens
         + usage.cache_write_tokens
         + usage.output_tokens
+        + usage.seconds_in
+        + usage.chars
         + usage.web_search
+        + usage.file_search
     )
     assert parts == sum(usage.counts().values()) == 2 ** len(NAMES) - 1
-    assert usage.total_input_tokens == usage.input_tokens + usage.cache_read + usage.cache_write_tokens
+    assert usage.total_input_tokens == usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
     assert (usage + usage).counts() == {name: 2 * amount for name, amount in usage.counts().items()}

@@ -126,18 +126,24 @@ tokens = st.integers(0, 10**6) | st.sampled_from([0, 1, 128_000, 200_000, 200_00
 def theirs(usage):
     return TheirUsage(
         input_tokens=usage.total_input_tokens,
-        cache_read_tokens=usage.cache_read,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_audio_read_tokens=usage.cache_read_audio,
+        cache_image_read_tokens=usage.cache_read_image,
         cache_write_tokens=usage.cache_write_tokens,
         cache_write_1h_tokens=usage.cache_write_1h,
-        input_audio_tokens=usage.in_audio,
-        input_image_tokens=usage.in_image,
+        input_audio_tokens=usage.in_audio + usage.cache_read_audio,
+        input_image_tokens=usage.in_image + usage.cache_read_image,
+        input_video_tokens=usage.in_video,
         output_tokens=usage.output_tokens,
         output_reasoning_tokens=usage.out_reasoning,
         output_audio_tokens=usage.out_audio,
+        output_image_tokens=usage.out_image,
+        input_characters=usage.chars,
+        audio_seconds=usage.seconds_in,
+        input_audio_seconds=usage.seconds_in,
         web_searches=usage.web_search,
-        **dict.fromkeys(
-            ("cache_audio_read_tokens", "cache_image_read_tokens", "cache_audio_write_tokens"), 0
-        ),
+        storage_searches=usage.file_search,
+        cache_audio_write_tokens=0,
     )
 
 

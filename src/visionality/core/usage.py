@@ -21,12 +21,17 @@ INPUT = (
     "in_text",
     "in_image",
     "in_audio",
+    "in_video",
+    "in_tool",
+    "embed",
     "cache_read",
+    "cache_read_audio",
+    "cache_read_image",
     "cache_write_5m",
     "cache_write_1h",
     "cache_write_other",
 )
-OUTPUT = ("out_text", "out_reasoning", "out_audio", "out_rejected_prediction")
+OUTPUT = ("out_text", "out_reasoning", "out_audio", "out_image", "out_rejected_prediction")
 """The buckets that hold tokens, by the side they are on."""
 
 TOKEN_LIMIT = 10**9
@@ -34,25 +39,39 @@ TOKEN_LIMIT = 10**9
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Disjoint counts; tokens unless the name says otherwise."""
+    """Disjoint counts: tokens, but for the seconds of audio and the characters, searches and calls at the end."""
 
     in_text: int = 0
     in_image: int = 0
     in_audio: int = 0
+    in_video: int = 0
+    in_tool: int = 0
+    embed: int = 0
     cache_read: int = 0
+    cache_read_audio: int = 0
+    cache_read_image: int = 0
     cache_write_5m: int = 0
     cache_write_1h: int = 0
     cache_write_other: int = 0
     out_text: int = 0
     out_reasoning: int = 0
     out_audio: int = 0
+    out_image: int = 0
     out_rejected_prediction: int = 0
+    seconds_in: int = 0
+    chars: int = 0
     web_search: int = 0
+    file_search: int = 0
 
     @property
     def input_tokens(self) -> int:
-        """Fresh input of every modality."""
-        return self.in_text + self.in_image + self.in_audio
+        """Fresh input of every modality, what tools brought in and what was embedded included."""
+        fresh = self.in_text + self.in_image + self.in_audio + self.in_video
+        return fresh + self.in_tool + self.embed
+
+    @property
+    def cache_read_tokens(self) -> int:
+        return self.cache_read + self.cache_read_audio + self.cache_read_image
 
     @property
     def cache_write_tokens(self) -> int:
@@ -61,12 +80,13 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def output_tokens(self) -> int:
         """All output, reasoning and rejected predictions included."""
-        return self.out_text + self.out_reasoning + self.out_audio + self.out_rejected_prediction
+        said = self.out_text + self.out_reasoning + self.out_audio + self.out_image
+        return said + self.out_rejected_prediction
 
     @property
     def total_input_tokens(self) -> int:
         """Fresh and cached input: what long-context thresholds are measured on."""
-        return self.input_tokens + self.cache_read + self.cache_write_tokens
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(*(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__))

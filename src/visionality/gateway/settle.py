@@ -36,7 +36,7 @@ def price(gateway: Gateway, row: Row, target: Target, metered: Metered) -> None:
     row.raw_usage = metered.raw_usage
     row.usage_source = metered.source
     row.input_tokens = usage.input_tokens
-    row.cache_read_tokens = usage.cache_read
+    row.cache_read_tokens = usage.cache_read_tokens
     row.cache_write_tokens = usage.cache_write_tokens
     row.output_tokens = usage.output_tokens
     row.reasoning_tokens = usage.out_reasoning

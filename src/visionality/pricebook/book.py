@@ -40,15 +40,24 @@ _PRICE_KEYS: dict[str, tuple[str, ...]] = {
     "in_text": ("input_text_mtok", "input_mtok"),
     "in_image": ("input_image_mtok", "input_mtok"),
     "in_audio": ("input_audio_mtok", "input_mtok"),
+    "in_video": ("input_video_mtok", "input_mtok"),
+    "in_tool": ("input_text_mtok", "input_mtok"),
+    "embed": ("input_mtok",),
     "cache_read": ("cache_read_mtok", "input_mtok"),
+    "cache_read_audio": ("cache_audio_read_mtok", "cache_read_mtok", "input_audio_mtok", "input_mtok"),
+    "cache_read_image": ("cache_image_read_mtok", "cache_read_mtok", "input_image_mtok", "input_mtok"),
     "cache_write_5m": ("cache_write_5m_mtok", "cache_write_mtok", "input_mtok"),
     "cache_write_1h": ("cache_write_1h_mtok", "cache_write_mtok", "input_mtok"),
     "cache_write_other": ("cache_write_mtok", "input_mtok"),
     "out_text": ("output_text_mtok", "output_mtok"),
     "out_reasoning": ("output_reasoning_mtok", "output_mtok"),
     "out_audio": ("output_audio_mtok", "output_mtok"),
+    "out_image": ("output_image_mtok", "output_mtok"),
     "out_rejected_prediction": ("output_mtok",),
+    "seconds_in": ("input_audio_hours", "audio_hours"),
+    "chars": ("input_mchars",),
     "web_search": ("web_searches_kcount",),
+    "file_search": ("storage_searches_kcount",),
 }
 """Bucket -> the snapshot's price keys, the nearest first; a missing special price falls back to the general one."""
 
@@ -59,7 +68,8 @@ _MINUTE = 60
 CACHED = 4096
 """Look-ups that are remembered of each kind; clients make names up, so there must be an end."""
 _ONE = Decimal(1)
-_NOT_TOKENS = frozenset({"web_search"})
+_NOT_TOKENS = frozenset({"seconds_in", "chars", "web_search", "file_search"})
+_FINEST = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,17 +258,22 @@ def _compiled(prices: Any, uplift: Decimal, source: str) -> _Rates:
     starts = sorted({tier.start for price in tiered for tier in price.tiers})
     cards = []
     for total in [0, *(start + 1 for start in starts)]:
-        card = {
-            bucket: _tiered(price, total) * (1000 if key.endswith("_kcount") else 1)
-            for bucket, (key, price) in chosen.items()
-        }
+        card = {bucket: _per_million(key, _tiered(price, total)) for bucket, (key, price) in chosen.items()}
         cards.append(MappingProxyType(_lifted(card, uplift)))
     return _Rates(tuple(starts), tuple(cards), source)
 
 
+def _per_million(key: str, price: Decimal) -> Decimal:
+    """A price of the snapshot for a million units. One an hour is rounded to a billionth of a dollar for as many seconds."""
+    unit = key.rpartition("_")[2]
+    if unit == "kcount":
+        return price * 1000
+    return (price * 1_000_000 / 3600).quantize(_FINEST).normalize() if unit == "hours" else price
+
+
 def _nearest(prices: Any, keys: tuple[str, ...]) -> "tuple[str, Decimal | TieredPrices] | None":
     for key in keys:
-        if (price := getattr(prices, key)) is not None:
+        if (price := getattr(prices, key, None)) is not None:
             return key, price
     return None
 

@@ -73,6 +73,8 @@ class ProviderRecord:
     kek_id: UUID
     generation: int
     wrapped: bytes
+    options: str
+    """What only this provider has, as JSON text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ select org_id, key_id, handle_hmac, expires_at, revoked_at, agent_sub, agent_own
   from vis.keys_v1 where org_id = $1;
 
 -- name: providers
-select provider, base_url, on_abort, credential_id, sealed, kek_id, generation, wrapped
+select provider, base_url, on_abort, credential_id, sealed, kek_id, generation, wrapped, options
   from vis.providers_v1 where org_id = $1;
 
 -- name: prices

@@ -110,7 +110,13 @@ def add_agent(act: Act, sub: str, owner: str, team: str | None, person: str | No
 
 
 def add_provider(
-    act: Act, keys: KeyProvider, provider: str, base_url: str, on_abort: str, secret: bytes
+    act: Act,
+    keys: KeyProvider,
+    provider: str,
+    base_url: str,
+    on_abort: str,
+    secret: bytes,
+    options: Mapping[str, Any] | None = None,
 ) -> ProviderCredential:
     """Seal a provider's key. An earlier one of the same provider is retired in the same act."""
     kek, record = _organisation_key(act, keys)
@@ -125,6 +131,7 @@ def add_provider(
         provider=provider,
         base_url=base_url,
         on_abort=on_abort,
+        options=dict(options or {}),
         sealed=seal(kek, context, secret),
         organisation_key=record,
     )

@@ -108,6 +108,8 @@ class ProviderCredential(models.Model):
     sealed = models.BinaryField()
     organisation_key = models.ForeignKey(OrganisationKey, on_delete=models.PROTECT)
     on_abort = models.CharField(max_length=10, default="drain")
+    options = models.JSONField(default=dict, db_default={})
+    """What only this provider has: `models`, from an Azure deployment to its model."""
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True)
 
