@@ -102,7 +102,7 @@ def _show(here: Installation, row_id: UUID, *, in_json: bool) -> None:
         for name, value in reader.shown(row).items():
             if value is not None:
                 click.echo(f"{name:<22} {value}")
-        if row["rates"] and row["usage"]:
+        if row["usage"] and row["rates"] and row["usage"].keys() <= row["rates"].keys():
             again = recomputed_nusd(row["usage"], row["rates"])
             click.echo(
                 f"{'recomputed':<22} {again} nano-USD from the row's own usage and rates; stored {row['cost_nusd']}"

@@ -5,6 +5,7 @@ and Bedrock exclude them. They meet here and nowhere else: after this file no tw
 plain sum (docs/metering.md).
 """
 
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -109,6 +110,8 @@ class Metered(msgspec.Struct, frozen=True):
     finish: str | None = None
     problem: str | None = None
     """Set when the provider's numbers contradict each other."""
+    stated_usd: Decimal | None = None
+    """What the provider says that the call cost."""
 
 
 def count(value: object) -> int:

@@ -1,6 +1,7 @@
 """Before a call leaves: where it goes, what it can cost at most, and a durable hold for that."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from visionality.core.budget import worst_case_nusd
@@ -28,6 +29,8 @@ class Upstream:
     credential: tuple[bytes, bytes]
     """The header that carries the provider's key."""
     drains: bool
+    models: Mapping[str, str] = field(default_factory=dict)
+    """From the name of a deployment to the model that it runs."""
 
 
 def upstream_for(gateway: Gateway, organisation: Organisation, target: Target) -> Upstream:
@@ -36,16 +39,17 @@ def upstream_for(gateway: Gateway, organisation: Organisation, target: Target) -
     record = organisation.providers.get(provider.name)
     if record is not None:
         try:
-            secret = gateway.secret(organisation.org_id, record)
+            opened = gateway.open(organisation.org_id, record)
         except SealBroken:
             raise Refusal(
                 503,
                 "provider_credential_unreadable",
                 f"the {provider.name} key cannot be opened with this master key",
             ) from None
-        credential = provider.credential(secret)
-        return Upstream(provider.name, record.base_url, credential, record.on_abort == "drain")
-    if gateway.settings.sandbox_url is None:
+        credential = provider.credential(opened.secret)
+        drains = record.on_abort == "drain"
+        return Upstream(provider.name, record.base_url, credential, drains, opened.models)
+    if gateway.settings.sandbox_url is None or not provider.base_url:
         raise Refusal(
             403,
             "provider_not_configured",
@@ -55,12 +59,15 @@ def upstream_for(gateway: Gateway, organisation: Organisation, target: Target) -
     return Upstream(SANDBOX, base_url, provider.credential(SANDBOX_SECRET), drains=True)
 
 
-async def hold(gateway: Gateway, row: Row, target: Target, request: Request, ask: Ask) -> Hold:
+async def hold(
+    gateway: Gateway, row: Row, target: Target, upstream: Upstream, request: Request, ask: Ask
+) -> Hold:
     """Make the call's hold durable, with the draft of its row. Raises Refusal when the ledger is away."""
     now = gateway.clock()
     amount = 0
     if ask.model is not None and target.route.kind == "model_call":
-        card = gateway.books[row.org_id].dearest(target.provider.price_list, ask.model, now)
+        model = upstream.models.get(ask.model, ask.model)
+        card = gateway.books[row.org_id].dearest(target.provider.price_list, model, now)
         row.price_state = "known" if card else "unknown"
         amount = worst_case_nusd(card, len(request.body), ask.output_limit)
     expires = now + timedelta(seconds=gateway.settings.call_timeout) + HOLD_GRACE

@@ -50,7 +50,7 @@ class Call:
             assert self.organisation is not None
             upstream = admit.upstream_for(self.gateway, self.organisation, self.target)
             row.provider = upstream.name
-            hold = await admit.hold(self.gateway, row, self.target, request, ask)
+            hold = await admit.hold(self.gateway, row, self.target, upstream, request, ask)
         except Refusal as refusal:
             await self._refused(refusal)
             return
@@ -65,7 +65,7 @@ class Call:
         )
         exchange = await self._held(forwarder, row)
         try:
-            self._completed(row, exchange)
+            self._completed(row, upstream, exchange)
         except Exception:
             log.exception("pricing_failed", request_id=str(self.id))
             settle.unpriced(self.gateway, row, self.started)
@@ -108,9 +108,9 @@ class Call:
             exchange.failure = (500, "internal_error", f"the gateway failed: {type(error).__name__}")
             return exchange
 
-    def _completed(self, row: Row, exchange: Exchange) -> None:
+    def _completed(self, row: Row, upstream: admit.Upstream, exchange: Exchange) -> None:
         """Price the call and write into its row what came of it."""
-        settle.price(self.gateway, row, self.target, exchange.metered)
+        settle.price(self.gateway, row, self.target, upstream, exchange.metered)
         settle.stamp(self.gateway, row, self.started)
         row.finish = exchange.finish or row.finish
         row.status_code = (

@@ -1,16 +1,17 @@
 """From a request's method and path to a provider's route. What is not in the table is refused.
 
-A route stands under its provider's name (`/openai/v1/chat/completions`) and, where no other provider claims it, bare
-(`/v1/chat/completions`). `/v1/models` is claimed by both: Anthropic's SDK says so with its version header.
+A route stands under its provider's name (`/openai/v1/chat/completions`) and bare (`/v1/chat/completions`), for the
+first provider that claims it. `/v1/models` is claimed by Anthropic too, whose SDK says so with its version header.
+Under any other name OpenAI's routes stand, for a provider that an operator has set up by that name.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from visionality.core.call import Headers
 from visionality.gateway.dialects import CHAT_COMPLETIONS, MESSAGES, Dialect
-from visionality.gateway.providers import ANTHROPIC, PROVIDERS, Provider, Route
+from visionality.gateway.providers import ANTHROPIC, BY_NAME, NAME, PROVIDERS, Provider, Route, compatible
 
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}"
 _PLACES = {
@@ -69,7 +70,15 @@ def find(method: str, path: str, headers: Headers) -> Target | None:
             places = match.groupdict()
             model = places.get("model") or unquote(places.get("model_id", ""))
             return Target(provider, route, route.suffix.format_map(places), model or None)
-    return None
+    return _compatible(method, path, headers)
+
+
+def _compatible(method: str, path: str, headers: Headers) -> Target | None:
+    name, slash, rest = path[1:].partition("/")
+    if not slash or name in BY_NAME or not NAME.fullmatch(name):
+        return None
+    as_openai = find(method, f"/openai/{rest}", headers)
+    return as_openai and replace(as_openai, provider=compatible(name))
 
 
 def spoken(path: str, headers: Headers) -> Dialect:
@@ -85,5 +94,5 @@ def _speaks_anthropic(headers: Headers) -> bool:
 
 def _claimed(claims: list[tuple[Provider, Route]], headers: Headers) -> tuple[Provider, Route]:
     if len(claims) > 1 and _speaks_anthropic(headers):
-        return next(claim for claim in claims if claim[0] is ANTHROPIC)
+        return next((claim for claim in claims if claim[0] is ANTHROPIC), claims[0])
     return claims[0]

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 from visionality.core.call import Headers, clean
 from visionality.core.family import model_family
+from visionality.core.money import NANO, rounded_nusd
 from visionality.core.pricing import cost_of
 from visionality.core.row import Row
 from visionality.core.usage import Metered, Usage
+from visionality.gateway.admit import Upstream
 from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
 from visionality.ledger.writer import Hold
@@ -25,10 +27,11 @@ def stamp(gateway: Gateway, row: Row, started: float) -> None:
     row.latency_ms = round((gateway.now() - started) * 1000)
 
 
-def price(gateway: Gateway, row: Row, target: Target, metered: Metered) -> None:
+def price(gateway: Gateway, row: Row, target: Target, upstream: Upstream, metered: Metered) -> None:
     """Write usage and money into the row, priced by the model and tier that were served."""
     usage = metered.usage
-    row.model_used = metered.model or row.model_requested
+    requested = row.model_requested
+    row.model_used = metered.model or (upstream.models.get(requested, requested) if requested else None)
     row.model_family = model_family(row.model_used)
     row.served_tier = ",".join(sorted(metered.tier.values())) if metered.tier else None
     counts = usage.counts()
@@ -48,6 +51,11 @@ def price(gateway: Gateway, row: Row, target: Target, metered: Metered) -> None:
         return
     if row.model_used is None or metered.source == "none":
         row.price_state = "known"
+        return
+    if target.provider.states_cost and metered.stated_usd is not None:
+        row.cost_nusd = row.billed_nusd = rounded_nusd(metered.stated_usd * NANO)
+        row.price_state = "known"
+        row.rates = {"source": f"{target.provider.name}: the cost in its answer"}
         return
     card = gateway.books[row.org_id].card(
         target.provider.price_list, row.model_used, gateway.clock(), metered.tier, usage.total_input_tokens

@@ -1,8 +1,10 @@
 """What every call of one gateway process shares."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -20,6 +22,15 @@ from visionality.vault.purposes import HANDLE_PEPPER, organisation_context, prov
 from visionality.vault.sealing import unseal
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A provider's key, and what only this provider has."""
+
+    secret: bytes
+    models: Mapping[str, str]
+    """From the name of a deployment to the model that it runs."""
+
+
 @dataclass(slots=True)
 class Gateway:
     """The long-lived parts. Price books and opened credentials follow the snapshot."""
@@ -28,7 +39,7 @@ class Gateway:
     clock: Clock
     keys: KeyProvider
     books: dict[UUID, PriceBook] = field(default_factory=dict)
-    secrets: dict[tuple[UUID, UUID], bytes] = field(default_factory=dict)
+    opened: dict[tuple[UUID, UUID], Opened] = field(default_factory=dict)
     loop: asyncio.AbstractEventLoop = field(init=False)
     deadlines: Deadlines = field(default_factory=Deadlines)
     draining: int = 0
@@ -57,22 +68,24 @@ class Gateway:
             for record in organisation.prices
         )
         live = {record.credential_id for record in organisation.providers.values()}
-        for org_id, credential_id in list(self.secrets):
+        for org_id, credential_id in list(self.opened):
             if org_id == organisation.org_id and credential_id not in live:
-                del self.secrets[org_id, credential_id]
+                del self.opened[org_id, credential_id]
 
     def grant(self, snapshot: Snapshot, handle: str) -> Grant | None:
         return snapshot.grants.get(at_rest(self._pepper, handle))
 
-    def secret(self, org_id: UUID, record: ProviderRecord) -> bytes:
-        """A provider's key, opened once. Raises SealBroken."""
-        opened = self.secrets.get((org_id, record.credential_id))
+    def open(self, org_id: UUID, record: ProviderRecord) -> Opened:
+        """A provider's credential, opened once. Raises SealBroken."""
+        opened = self.opened.get((org_id, record.credential_id))
         if opened is None:
             kek = self.keys.unwrap(
                 organisation_context(org_id, record.kek_id, record.generation), record.wrapped
             )
             context = provider_context(org_id, record.credential_id, record.kek_id, record.generation)
-            opened = self.secrets[org_id, record.credential_id] = unseal(kek, context, record.sealed)
+            options = msgspec.json.decode(record.options, type=dict[str, Any])
+            opened = Opened(unseal(kek, context, record.sealed), options.get("models", {}))
+            self.opened[org_id, record.credential_id] = opened
         return opened
 
     @property

@@ -5,6 +5,7 @@ the terminal event until the row is durable. What it learns does not depend on h
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +20,9 @@ TAIL_LIMIT = 64 * 1024
 """Bytes held behind the terminal event. No client reads there, so what goes beyond is dropped."""
 RAW_LIMIT = 8192
 """Bytes of the provider's own usage report that a row keeps, as its column allows."""
+
+STATED_LIMIT = 10**6
+"""US dollars: more is no cost of one call."""
 
 NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError)
 """What the decoder raises for bytes of a stranger."""
@@ -110,6 +114,13 @@ def counts_of(reported: object, names: tuple[str, ...], problems: list[str]) -> 
             number = 0
         counts.append(number)
     return counts
+
+
+def stated_usd(value: object) -> Decimal | None:
+    """A cost out of a provider's JSON. Its digits are those of the number's shortest form."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= STATED_LIMIT:
+        return None
+    return Decimal(str(value))
 
 
 def nonsense(reported: object, names: tuple[str, ...]) -> list[str]:

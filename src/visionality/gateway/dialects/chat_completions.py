@@ -23,6 +23,7 @@ from visionality.gateway.dialects._core import (
     JsonOverSse,
     counts_of,
     raw_text,
+    stated_usd,
 )
 from visionality.gateway.dialects.member import Members, member_of, members_of, with_member, without_member
 from visionality.gateway.dialects.text import request_text, text_of
@@ -242,7 +243,8 @@ def _metered(
 ) -> Metered:
     usage, problem = _usage(reported)
     model = clean(answer.get("model"), 200)
-    return Metered(usage, source, model, _tier(answer), raw_text(reported), finish, problem)
+    stated = stated_usd(reported.get("cost"))
+    return Metered(usage, source, model, _tier(answer), raw_text(reported), finish, problem, stated)
 
 
 def _tier(answer: Mapping[str, Any]) -> dict[str, str]:

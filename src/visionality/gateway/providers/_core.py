@@ -30,6 +30,7 @@ class Provider:
 
     name: str
     base_url: str
+    """Empty for one that stands at no fixed address."""
     key_header: bytes
     key_prefix: bytes
     routes: tuple[Route, ...]
@@ -37,6 +38,8 @@ class Provider:
     """Whose price list applies; the provider's own where nothing is said."""
     sandbox_suffix: str = ""
     """What stands between the sandbox's address and a route's suffix."""
+    states_cost: bool = False
+    """Whether the cost in its answers is the money that it bills, and not our sum."""
 
     @property
     def price_list(self) -> str:
