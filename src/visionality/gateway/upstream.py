@@ -7,13 +7,15 @@ connection turned out to be closed before the first byte of an answer.
 """
 
 import asyncio
+import re
+import select
 import ssl
+import sys
 from base64 import b64encode
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, cast
+from typing import cast
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -31,6 +33,7 @@ JOINED = 64 * 1024
 """A body up to this size leaves in one piece with its head."""
 
 _PORTS = {"http": 80, "https": 443}
+_CHUNKED = ([b"chunked"], "1.1")
 
 
 class UpstreamUnreachable(Exception):
@@ -56,7 +59,7 @@ class Upstream:
         self._connect_timeout = connect_timeout
         self._idle_timeout = idle_timeout
         self._proxies = getproxies()
-        self._origins: dict[tuple[str, bytes], _Origin] = {}
+        self._origins: dict[tuple[str, tuple[bytes, bytes]], _Origin] = {}
 
     def close(self) -> None:
         for origin in self._origins.values():
@@ -76,11 +79,12 @@ class Upstream:
 
         Raises UpstreamUnreachable or UpstreamBroke.
         """
-        origin = self._origins.get((base_url, credential[1])) or self._origin(base_url, credential)
+        origin = self._origins.get((base_url, credential)) or self._origin(base_url, credential)
         head = origin.head(method, target, headers, body)
-        if origin.idle:
+        kept = origin.kept()
+        if kept is not None:
             with suppress(_Stale):
-                return await origin.idle.pop().ask(head, body)
+                return await kept.ask(head, body)
         link = await origin.connect(self._connect_timeout, self._idle_timeout)
         return await link.ask(head, body)
 
@@ -90,11 +94,12 @@ class Upstream:
             origin = _Origin(place, credential, self._proxy(place))
         except ValueError as error:
             raise UpstreamUnreachable(f"its address or key cannot be used: {error}") from None
-        self._origins[base_url, credential[1]] = origin
+        self._origins[base_url, credential] = origin
         return origin
 
     def _proxy(self, place: "_Place") -> "_Proxy | None":
-        url = None if proxy_bypass(place.host) else self._proxies.get("https" if place.tls else "http")
+        bypassed = proxy_bypass(f"{place.host}:{place.port}")
+        url = None if bypassed else self._proxies.get("https" if place.tls else "http")
         if not url:
             return None
         try:
@@ -195,13 +200,18 @@ class Answer:
 
 
 class _Link(asyncio.Protocol):
-    """One connection to a provider, carrying one call at a time."""
+    """One connection to a provider, carrying one call at a time.
+
+    What is written goes to `_transport`. All else is asked of `_wire`, the TCP connection below: uvloop's TLS forgets
+    what it holds for a paused reader when the provider hangs up, and does not count what the network has not taken.
+    """
 
     def __init__(self, links: set["_Link"], idle: list["_Link"], patience: float) -> None:
         self._links, self._idle, self._patience = links, idle, patience
         self._parser = httptools.HttpResponseParser(self)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._wire: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._answer: Answer | None = None
         self._headers: list[tuple[bytes, bytes]] = []
@@ -209,9 +219,24 @@ class _Link(asyncio.Protocol):
         self._unread = 0
         self._idle_since = 0.0
         self._in_head = self._touched = self._keep = self._until_close = self._paused = False
-        self._spoiled = False
+        self._spoiled = self._hung_up = False
+
+    def begin(self, transport: asyncio.Transport, wire: asyncio.Transport) -> None:
+        self._transport, self._wire = transport, wire
+        self._links.add(self)
+        self._timer = self._loop.call_later(min(self._patience, KEEP_ALIVE), self._look)
+        if sys.platform != "win32":  # which has no poll()
+            self._arrivals = select.poll()
+            self._arrivals.register(wire.get_extra_info("socket"), select.POLLIN)
 
     # ------------------------------------------------------------------ towards the caller
+
+    def quiet(self) -> bool:
+        """Whether nothing came since the last answer: no byte and no end, not even one that the loop has yet to read."""
+        assert self._wire is not None
+        if self._wire.is_closing():
+            return False
+        return sys.platform == "win32" or not self._arrivals.poll(0)
 
     async def ask(self, head: bytes, body: bytes) -> Answer:
         """Send a request; its answer, once the head is there. Raises UpstreamBroke."""
@@ -219,7 +244,7 @@ class _Link(asyncio.Protocol):
         self._answer = answer = Answer(self)
         self._calls += 1
         self._unread = 0
-        self._touched = self._keep = False
+        self._touched = self._keep = self._until_close = False
         if len(body) <= JOINED:
             self._transport.write(head + body)
         else:
@@ -231,12 +256,12 @@ class _Link(asyncio.Protocol):
             raise
 
     def release(self, answer: Answer) -> None:
-        if self._answer is not answer or self._transport is None:
+        if self._answer is not answer or self._wire is None:
             return
         self._answer = None
-        idle = answer.ended and self._keep and not self._spoiled and not self._transport.is_closing()
-        if not idle or self._transport.get_write_buffer_size():
-            self._transport.abort()
+        idle = answer.ended and self._keep and not self._spoiled and not self._wire.is_closing()
+        if not idle or self._wire.get_write_buffer_size():
+            self.abort()
             return
         self._resume()
         self._idle_since = self._loop.time()
@@ -247,24 +272,24 @@ class _Link(asyncio.Protocol):
             self.abort()
 
     def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        self._spoiled = True
+        if self._wire is not None:
+            self._wire.abort()
 
     def resume(self, answer: Answer) -> None:
         if self._answer is answer:
             self._resume()
 
     def _resume(self) -> None:
-        if self._paused and self._transport is not None and not self._transport.is_closing():
+        if self._paused and self._wire is not None and not self._wire.is_closing():
             self._paused = False
-            self._transport.resume_reading()
+            self._wire.resume_reading()
 
     # ------------------------------------------------------------------ from the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one, but not by class
-        self._links.add(self)
-        self._timer = self._loop.call_later(min(self._patience, KEEP_ALIVE), self._look)
+        wire = cast("asyncio.Transport", transport)  # uvloop's is one, but not by class
+        self.begin(wire, wire)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
@@ -287,6 +312,10 @@ class _Link(asyncio.Protocol):
             self.abort()
         answer.wake()
 
+    def eof_received(self) -> None:
+        """The provider hung up in good order; with TLS that is its word, not just the end of TCP (RFC 9112 section 9.8)."""
+        self._hung_up = True
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._links.discard(self)
         if self in self._idle:
@@ -296,10 +325,10 @@ class _Link(asyncio.Protocol):
         answer = self._answer
         if answer is None or answer.ended:
             return
-        if self._until_close and exc is None:
+        if self._until_close and self._hung_up:
             answer.ended = True
             answer.wake()
-        elif self._calls > 1 and not self._touched:
+        elif self._calls > 1 and not self._touched and not self._spoiled:
             answer.fail(_Stale("the provider had closed the connection"))
         else:
             why = exc or ("the connection was closed" if answer.status else "it closed the connection")
@@ -318,7 +347,7 @@ class _Link(asyncio.Protocol):
             patience, since = self._patience, now if answer.waiting_since is None else answer.waiting_since
         left = since + patience - now
         if left > 0:
-            self._timer = self._loop.call_later(min(left, KEEP_ALIVE), self._look)
+            self._timer = self._loop.call_later(min(left, self._patience, KEEP_ALIVE), self._look)
             return
         if answer is not None:
             what = "stopped sending" if answer.status else "did not answer"
@@ -346,14 +375,16 @@ class _Link(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if status < 100 or status == 101:
+            self._spoil(f"the provider's answer has the status {status}, which nobody asked for")
         if self._spoiled or status < 200:
             return
         assert self._answer is not None
         self._in_head = False
         self._unread = 0
         codings = [value for name, value in self._headers if name == b"transfer-encoding"]
-        if codings and [coding.lower() for coding in codings] != [b"chunked"]:
-            self._spoil("the provider's answer has a transfer coding other than chunked")
+        if codings and ([coding.lower() for coding in codings], self._parser.get_http_version()) != _CHUNKED:
+            self._spoil("the provider's answer has a transfer coding other than chunked of HTTP/1.1")
             return
         self._until_close = not codings and not any(name == b"content-length" for name, _ in self._headers)
         self._answer.status, self._answer.headers = status, tuple(self._headers)
@@ -363,10 +394,10 @@ class _Link(asyncio.Protocol):
             return
         self._unread = 0
         assert self._answer is not None
-        assert self._transport is not None
+        assert self._wire is not None
         if self._answer.add(body) and not self._paused:
             self._paused = True
-            self._transport.pause_reading()
+            self._wire.pause_reading()
 
     def on_message_complete(self) -> None:
         if self._in_head or self._spoiled:  # an interim answer, or one that nobody asked for
@@ -389,15 +420,19 @@ class _Place:
     def of(cls, url: str) -> "_Place":
         """Raises ValueError."""
         parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise ValueError("expected http:// or https:// and a host")
+        if parts.scheme not in _PORTS or not parts.hostname or any(char <= " " for char in url):
+            raise ValueError("expected http:// or https:// and a host, without a space")
         host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
         return cls(parts.scheme == "https", host, parts.port or _PORTS[parts.scheme], parts.path.rstrip("/"))
 
     @property
+    def address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def authority(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS["https" if self.tls else "http"] else f"{host}:{self.port}"
+        """The address without the port that goes without saying."""
+        return self.address.removesuffix(f":{_PORTS['https' if self.tls else 'http']}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,7 +474,10 @@ class _Origin:
 
     def head(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
         """The bytes of a request's head. Raises UpstreamUnreachable when what it is made of would end a line."""
-        lines = [b"%b %b%b HTTP/1.1" % (method.encode(), self._before, target.encode("latin-1"))]
+        try:
+            lines = [b"%b %b%b HTTP/1.1" % (method.encode(), self._before, target.encode("latin-1"))]
+        except UnicodeEncodeError:
+            raise UpstreamUnreachable("its path has characters that HTTP does not know") from None
         lines += self._fixed
         lines += [b"%b: %b" % header for header in headers]
         if body or method != "GET":
@@ -447,81 +485,119 @@ class _Origin:
         head = b"\r\n".join([*lines, b"", b""])
         ends = len(lines) + 1
         if head.count(b"\r") != ends or head.count(b"\n") != ends or " " in target:
-            raise UpstreamUnreachable("its path, key or headers have a line break in them")
+            raise UpstreamUnreachable(
+                "its path, key or headers have a line break in them, or its path a space"
+            )
         return head
+
+    def kept(self) -> _Link | None:
+        """The connection that was used last, if there is one that can be used again."""
+        while self.idle:
+            link = self.idle.pop()
+            if link.quiet():
+                return link
+            link.abort()
+        return None
 
     async def connect(self, seconds: float, patience: float) -> _Link:
         """A new connection. Raises UpstreamUnreachable."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._connected(lambda: _Link(self.links, self.idle, patience))
+                return await self._connected(_Link(self.links, self.idle, patience))
         except TimeoutError:
             raise UpstreamUnreachable(f"no connection within {seconds:g} s") from None
         except (OSError, ValueError) as error:
             raise UpstreamUnreachable(str(error) or type(error).__name__) from None
 
-    async def _connected(self, link: Callable[[], _Link]) -> _Link:
-        place, proxy = self.place, self.proxy
-        if proxy is None or not place.tls:
-            made: _Link = await _reached(place if proxy is None else proxy.place, link)
-            return made
-        tunnel: _Tunnel = await _reached(proxy.place, _Tunnel)
-        inner, made = await tunnel.to(f"{place.host}:{place.port}", proxy.credential), link()
+    async def _connected(self, link: _Link) -> _Link:
+        place, near = self.place, self.place if self.proxy is None else self.proxy.place
         loop = asyncio.get_running_loop()
-        secured = await loop.start_tls(inner, made, _tls(), server_hostname=place.host)
-        assert secured is not None
-        made.connection_made(secured)
-        return made
+        if not place.tls and not near.tls:
+            try:
+                await loop.create_connection(lambda: link, near.host, near.port)
+            except BaseException:
+                link.connection_lost(None)  # uvloop does not tell it when this task is cancelled
+                raise
+            return link
+        tunnel = _Tunnel() if self.proxy is not None and place.tls else None
+        wire, _ = await loop.create_connection(lambda: tunnel or asyncio.Protocol(), near.host, near.port)
+        try:
+            transport = await _secured(wire, tunnel or link, near.host) if near.tls else wire
+            if tunnel is not None and self.proxy is not None:
+                await tunnel.to(transport, place.address, self.proxy.credential)
+                transport = await _secured(transport, link, place.host)
+        except BaseException:
+            wire.abort()
+            raise
+        link.begin(transport, wire)
+        return link
 
 
 class _Tunnel(asyncio.Protocol):
     """A proxy's CONNECT (RFC 9110 section 9.3.6), up to the point where TLS begins."""
 
     def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
         self._said = b""
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def to(self, authority: str, credential: tuple[bytes, ...]) -> asyncio.Transport:
-        """The connection behind the proxy. Raises ConnectionError."""
-        assert self._transport is not None
+    async def to(self, transport: asyncio.Transport, authority: str, credential: tuple[bytes, ...]) -> None:
+        """Make `transport` lead to the place behind the proxy. Raises ConnectionError."""
         lines = [f"CONNECT {authority} HTTP/1.1".encode(), b"host: " + authority.encode(), *credential]
-        self._transport.write(b"\r\n".join([*lines, b"", b""]))
-        try:
-            await self._opened
-        except BaseException:
-            self._transport.abort()
-            raise
-        return self._transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+        transport.write(b"\r\n".join([*lines, b"", b""]))
+        await self._opened
 
     def data_received(self, data: bytes) -> None:
         self._said += data
-        head, ended, rest = self._said.partition(b"\r\n\r\n")
+        _, ended, rest = self._said.partition(b"\r\n\r\n")
         if self._opened.done() or (not ended and len(self._said) <= HEAD_LIMIT):
             return
-        version, _, status = head.split(b"\r\n")[0].partition(b" ")
-        if version in {b"HTTP/1.0", b"HTTP/1.1"} and status.startswith(b"2") and not rest:
-            self._opened.set_result(None)
-        else:
-            said = status.decode("latin-1")[:100]
+        answer = re.match(rb"HTTP/1\.[01] (\d{3}(?: [^\r\n]*)?)\r\n", self._said)
+        if answer and not answer[1].startswith(b"2"):
+            said = answer[1].decode("latin-1")[:100]
             self._opened.set_exception(ConnectionError(f"the proxy refused the tunnel: {said}"))
+        elif not answer or not ended or rest:
+            self._opened.set_exception(ConnectionError("the proxy's answer is no HTTP"))
+        else:
+            self._opened.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._opened.done():
             self._opened.set_exception(exc or ConnectionError("the proxy closed the connection"))
 
 
-async def _reached(place: _Place, protocol: Callable[[], Any]) -> Any:
-    tls, name = (_tls(), place.host) if place.tls else (None, None)
-    loop = asyncio.get_running_loop()
-    made = await loop.create_connection(protocol, place.host, place.port, ssl=tls, server_hostname=name)
-    return made[1]
+class _Resuming(ssl.SSLContext):
+    """Offers each host the session of the last connection there, so that it need not prove itself again."""
+
+    def __init__(self, _protocol: int) -> None:
+        super().__init__()
+        # The connections themselves: OpenSSL takes back the session of one that is freed and was not closed in order.
+        self.last: dict[str, ssl.SSLObject] = {}
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        last = self.last.get(str(server_hostname))
+        return super().wrap_bio(
+            incoming, outgoing, server_side, server_hostname, last.session if last else session
+        )
+
+
+async def _secured(transport: asyncio.Transport, protocol: asyncio.Protocol, host: str) -> asyncio.Transport:
+    context, loop = _tls(), asyncio.get_running_loop()
+    made = await loop.start_tls(transport, protocol, context, server_hostname=host)
+    assert made is not None
+    context.last[host] = made.get_extra_info("ssl_object")
+    return made
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def _tls() -> _Resuming:
     """Verified against the system's certificates, or those that SSL_CERT_FILE names."""
-    return ssl.create_default_context()
+    context = _Resuming(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    return context
