@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visionality.core.body import DEPTH_LIMIT, WIDTH_LIMIT, BadBody, parsed
+from visionality.core import body as reading
+from visionality.core.body import (
+    AT_ONCE,
+    DEPTH_LIMIT,
+    MARGIN_LIMIT,
+    OUTSIDE_LIMIT,
+    QUOTE_LIMIT,
+    WIDTH_LIMIT,
+    BadBody,
+    parsed,
+)
 
 BAD = {
     "nothing": b"",
@@ -152,3 +162,128 @@ def test_one_duplicate_anywhere_is_found(name, inner, path, beside, ascii_only):
 def test_any_bytes_are_read_or_refused(pieces):
     with contextlib.suppress(BadBody):
         assert isinstance(parsed(b"".join(pieces)), dict)
+
+
+def verdict(body):
+    try:
+        return parsed(body)
+    except BadBody as bad:
+        return bad.code
+
+
+def assert_measured_the_same(body, slice_of):
+    """A body is read alike whether it is taken for a small one or for a large one, wherever the slices end."""
+    with pytest.MonkeyPatch.context() as patch:
+        at_once = verdict(body)
+        patch.setattr(reading, "AT_ONCE", -1)
+        patch.setattr(reading, "SLICE", slice_of)
+        patch.setattr(reading, "_STRIDE", 1)
+        assert verdict(body) == at_once
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([
+            b"{", b"}", b"[", b"]", b":", b",", b'"', b"\\", rb"\"", rb"\u00e9", rb"\ud800", b"a", b"1", b"\xff",
+            b"\xc3\xbc", b"null", b" ", b'"a":', b'{"a":[', b"]}",
+        ]),
+        max_size=20,
+    ),
+    st.integers(1, 9),
+)  # fmt: skip
+def test_any_bytes_have_the_same_verdict_as_a_small_body_and_as_a_large_one(pieces, slice_of):
+    assert_measured_the_same(b"".join(pieces), slice_of)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(names, trees, objects, st.booleans(), st.booleans(), st.integers(1, 9))
+def test_an_object_has_the_same_verdict_as_a_small_body_and_as_a_large_one(
+    name, inner, beside, twice, ascii_only, slice_of
+):
+    value = {**beside, "x": Twice({name: inner}) if twice else {name: inner}}
+    assert_measured_the_same(written(value, ascii_only).encode(), slice_of)
+
+
+LARGE = 4 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"plain text, with: punctuation {here} and [there]. ",
+        rb"source code\nwith an\tescape \"now and then\" \\ ",
+        "日本語の文章、".encode(),
+        b"\\u65e5\\u672c",
+        b"iVBORw0KGgoAAAANSUhEUgAAB4AAAAQ4CAIAAABnsVYU",
+    ],
+)
+@pytest.mark.parametrize("messages", [1, 1_000, 10_000])
+def test_a_large_conversation_is_read_as_any_parser_reads_it(content, messages):
+    content *= LARGE // messages // len(content)
+    message = b'{"role":"user","content":"' + content + b'"}'
+    body = b'{"model":"m","messages":[' + b",\n".join([message] * messages) + b"]}\n"
+    assert parsed(body) == json.loads(body)
+
+
+class Watched(bytes):
+    """A body that knows how far it was looked at, a sample of it apart."""
+
+    seen = 0
+
+    def __getitem__(self, key):
+        if isinstance(key, slice) and key.step is None:
+            start, stop, _ = key.indices(len(self))
+            self.seen += stop - start
+        return super().__getitem__(key)
+
+
+TOO_MUCH = {
+    "commas": b"1,",
+    "short numbers": b"12,",
+    "objects": b"{},",
+    "arrays": b"[],",
+    "strings": b'"",',
+    "names": b'{"":1},',
+    "deep arrays": b"[",
+    "deep objects": b'{"a":',
+    "colons": b":",
+    "white space": b" \n",
+    "quotes": b'"',
+    "escaped quotes": rb"\"",
+}
+
+
+@pytest.mark.parametrize("unit", TOO_MUCH.values(), ids=TOO_MUCH.keys())
+def test_too_much_is_refused_without_looking_at_the_rest(unit):
+    size = 3 * OUTSIDE_LIMIT
+    opening = b'{"a":"' if unit == rb"\"" else b'{"a":['
+    body = Watched(opening + unit * (size // len(unit)) + b"]}")
+    with pytest.raises(BadBody) as bad:
+        parsed(body)
+    assert bad.value.code == "bad_request"
+    assert body.seen <= OUTSIDE_LIMIT + 3 * MARGIN_LIMIT
+
+
+@pytest.mark.parametrize("around", [b"%b", b" %b", b"%b "])
+@pytest.mark.parametrize("inner", [b"[1]", b'"a"', b"7", b"{", b"}", b""])
+def test_a_large_body_that_is_no_object_is_seen_at_its_ends(around, inner):
+    body = Watched((around % inner).replace(b" ", b" " * 3 * AT_ONCE).ljust(3 * AT_ONCE))
+    with pytest.raises(BadBody):
+        parsed(body)
+    assert body.seen <= 2 * MARGIN_LIMIT
+
+
+def test_as_many_quotes_and_as_much_outside_of_strings_as_allowed_is_allowed():
+    quotes = QUOTE_LIMIT - 4
+    assert parsed(b'{"a":"' + rb"\"" * quotes + b'"}') == {"a": '"' * quotes}
+    with pytest.raises(BadBody, match="quotation marks"):
+        parsed(b'{"a":"' + rb"\"" * (quotes + 1) + b'"}')
+    space = b" " * (OUTSIDE_LIMIT - len("{:1}"))
+    assert parsed(b'{"a":' + space + b"1}") == {"a": 1}
+    with pytest.raises(BadBody, match="outside of strings"):
+        parsed(b'{"a":' + space + b" 1}")
+
+
+def test_no_body_that_is_read_at_once_can_pass_a_limit_of_the_measured():
+    assert min(WIDTH_LIMIT, QUOTE_LIMIT, OUTSIDE_LIMIT, MARGIN_LIMIT + 2) > AT_ONCE

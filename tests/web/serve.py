@@ -9,9 +9,11 @@ import sys
 import threading
 from uuid import UUID
 
+import psycopg
 import uvicorn
 
 from visionality.runtime.clock import utc_now
+from visionality.web.accounts.links import make_link
 from visionality.web.app import WebSettings, application
 
 
@@ -32,21 +34,21 @@ def main(web_dsn: str, reader_dsn: str, sandbox: str) -> None:
     from django.db import connections  # noqa: PLC0415 -- Django must be set up first
 
     for line in sys.stdin:
-        print(json.dumps(answer(line.split(), port)), flush=True)
+        print(json.dumps(answer(line.split(), port, web_dsn)), flush=True)
     connections.close_all()
     server.should_exit = True
     serving.join()
 
 
-def answer(words: list[str], port: int) -> object:
+def answer(words: list[str], port: int, web_dsn: str) -> object:
     from django.urls import get_resolver  # noqa: PLC0415 -- Django must be set up first
 
-    from visionality.web.accounts.login import make_link  # noqa: PLC0415
     from visionality.web.sandboxed import PROVIDERS  # noqa: PLC0415
 
     match words:
         case ["link", org_id, actor]:
-            return make_link(UUID(org_id), actor, utc_now(), f"http://127.0.0.1:{port}")
+            with psycopg.connect(web_dsn) as connection:
+                return make_link(connection, UUID(org_id), actor, utc_now(), f"http://127.0.0.1:{port}")
         case ["addresses"]:
             return [f"/{one.pattern}" for one in get_resolver().url_patterns]
         case ["providers"]:

@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import click
 import msgspec
-import psycopg
 
-from visionality.postgres.access import Access, access
 from visionality.runtime.clock import utc_now
 from visionality.runtime.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from visionality.postgres.access import Access
 
 ADDRESSES = "addresses.json"
 DEFAULT_ORGANISATION = "default"
@@ -27,16 +30,22 @@ class NotRunning(Exception):
     """Something is needed that does not run."""
 
 
+class CannotStart(Exception):
+    """The installation is not fit to serve; the message names each reason."""
+
+
 @dataclass(slots=True)
 class Installation:
     """What a command needs of the installation in a data directory."""
 
     settings: Settings
     org_slug: str = DEFAULT_ORGANISATION
-    _access: Access | None = field(default=None, init=False)
+    _access: "Access | None" = field(default=None, init=False)
 
     @property
-    def access(self) -> Access:
+    def access(self) -> "Access":
+        from visionality.postgres.access import access
+
         if self._access is None:
             self._access = access(self.settings)
         return self._access
@@ -44,10 +53,16 @@ class Installation:
     @property
     def org_id(self) -> UUID:
         """The organisation that the command is for."""
+        import psycopg
+
         with psycopg.connect(self.access.dsn("vis_web")) as connection:
-            found = connection.execute(
-                "select org_id from vis.orgs_v1 where slug = %s", [self.org_slug]
-            ).fetchone()
+            return self.org_in(connection)
+
+    def org_in(self, connection: "psycopg.Connection[Any]") -> UUID:
+        """The same, by a connection of `vis_web` that is open already."""
+        found = connection.execute(
+            "select org_id from vis.orgs_v1 where slug = %s", [self.org_slug]
+        ).fetchone()
         if found is None:
             raise NotRunning(f"there is no organisation {self.org_slug}")
         return UUID(str(found[0]))
@@ -65,7 +80,7 @@ class Installation:
             yield Act(org_id, actor(), utc_now())
 
     @contextmanager
-    def reading(self, *, snapshot: bool = False) -> Iterator[tuple[psycopg.Connection[Any], UUID]]:
+    def reading(self, *, snapshot: bool = False) -> Iterator[tuple["psycopg.Connection[Any]", UUID]]:
         """A read-only transaction on the organisation's rows."""
         from visionality.ledger.reader import reading
 

@@ -2,15 +2,18 @@
 
 import click
 
-from visionality.cli.installation import Installation, installation
+from visionality.cli.installation import Installation, actor, installation
+from visionality.runtime.clock import utc_now
 
 
 def make_link(here: Installation, web_url: str) -> str:
     """A fresh one-time link to the pages at this address."""
-    with here.control() as act:
-        from visionality.web.accounts.login import make_link as make
+    import psycopg
 
-        return make(act.org_id, act.actor, act.now, web_url)
+    from visionality.web.accounts import links
+
+    with psycopg.connect(here.access.dsn("vis_web")) as connection:
+        return links.make_link(connection, here.org_in(connection), actor(), utc_now(), web_url)
 
 
 @click.command(epilog="Example: vis login")

@@ -1,5 +1,6 @@
 """The command group, and the one place where a fault becomes a sentence."""
 
+import gc
 import importlib
 import sys
 
@@ -29,6 +30,10 @@ _COMMANDS = {
 """Command -> the module that has it as `<name>_command`, and its line in the list."""
 
 
+_GARBAGE_ALLOWED = 100_000
+"""Container objects that may be made before the collector looks. What a start loads stays; walking it was a tenth of it."""
+
+
 class Commands(click.Group):
     """A group that imports a command when it is called."""
 
@@ -55,6 +60,7 @@ def vis() -> None:
 
 def main() -> None:
     """Run a command; say what went wrong in one sentence on standard error and exit 1."""
+    gc.set_threshold(_GARBAGE_ALLOWED)
     try:
         vis(prog_name="vis")
     except Exception as error:

@@ -4,15 +4,12 @@ from collections.abc import Callable
 
 import psycopg
 
+from visionality.cli.installation import CannotStart
 from visionality.ledger.bootstrap import LOGIN_ROLES, bootstrap, existing_roles
 from visionality.ledger.privileges import findings
 from visionality.postgres.access import DATABASE, Access
 from visionality.runtime.clock import Clock
 from visionality.web.migrate import migrate
-
-
-class CannotStart(Exception):
-    """The installation is not fit to serve; the message names each reason."""
 
 
 def prepare(access: Access, clock: Clock, report: Callable[[str], None]) -> None:

@@ -6,14 +6,11 @@ restarts; alone, a process binds its own.
 
 import os
 import socket
-from typing import Any
 
 import click
 
-from visionality.cli.installation import Installation, installation
-from visionality.cli.prepare import CannotStart, refuse_unsafe
+from visionality.cli.installation import CannotStart, Installation, installation
 from visionality.runtime.clock import utc_now
-from visionality.runtime.logging import configure
 
 HOST = "127.0.0.1"
 SOCKET_FD = "VIS_SOCKET_FD"
@@ -38,34 +35,8 @@ def listening_socket(port: int, option: str) -> socket.socket:
     return made
 
 
-def serve(app: Any, port: int, option: str, *, patience: int = 30) -> None:
-    """Run an ASGI application until a signal; open streams get `patience` seconds to end."""
-    import uvicorn
-
-    from visionality.gateway.connection import BoundedProtocol
-
-    handed_down = os.environ.get(SOCKET_FD)
-    sock = socket.socket(fileno=int(handed_down)) if handed_down else listening_socket(port, option)
-    config = uvicorn.Config(
-        app,
-        http=BoundedProtocol,
-        loop="uvloop",
-        lifespan="on",
-        access_log=False,
-        proxy_headers=False,
-        log_config=None,
-        server_header=False,
-        date_header=True,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=patience,
-    )
-    server = uvicorn.Server(config)
-    server.run(sockets=[sock])
-    if not server.started:
-        raise CannotStart("the process could not start; its log says why")
-
-
 def _wait_for_the_database() -> None:
+    """Called when everything is imported: that is what a process does while the database starts."""
     handed_down = os.environ.get(GO_FD)
     if handed_down and not os.read(int(handed_down), 1):
         raise CannotStart("the supervisor could not make the database ready")
@@ -96,9 +67,10 @@ def _fit_to_serve(here: Installation) -> None:
 )
 def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: str | None) -> None:
     """Run the gateway alone."""
-    import uvicorn  # noqa: F401 -- loaded while the database starts
-
+    from visionality.cli.prepare import refuse_unsafe
+    from visionality.cli.serving import serve
     from visionality.gateway.app import GatewayApp
+    from visionality.runtime.logging import configure
     from visionality.runtime.settings import from_environment
 
     settings = from_environment(
@@ -119,12 +91,13 @@ def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: s
 @click.option("--web-port", type=int, help="Port on 127.0.0.1, 0 for a free one.  [VIS_WEB_PORT, 8701]")
 def web_command(here: Installation, web_port: int | None) -> None:
     """Run the web plane alone."""
-    import uvicorn  # noqa: F401 -- both loaded while the database starts
-
+    from visionality.cli.serving import serve
+    from visionality.runtime.logging import let_warnings_through
     from visionality.vault.purposes import WEB_SESSIONS
-    from visionality.web.app import WebSettings, application
+    from visionality.web.app import WebSettings, application, load
 
-    configure("web")
+    let_warnings_through()
+    load()
     _fit_to_serve(here)
     settings = here.settings
     web = WebSettings(
@@ -145,7 +118,9 @@ def web_command(here: Installation, web_port: int | None) -> None:
 )
 def jobs_command(here: Installation, jobs_port: int | None) -> None:
     """Run the jobs alone."""
+    from visionality.cli.serving import serve
     from visionality.jobs.app import JobsApp
+    from visionality.runtime.logging import configure
 
     configure("jobs")
     _fit_to_serve(here)
@@ -161,8 +136,10 @@ def jobs_command(here: Installation, jobs_port: int | None) -> None:
 )
 def sandbox_command(_here: Installation, port: int) -> None:
     """Run the simulated provider alone. Nothing in it is a real model."""
+    from visionality.cli.serving import serve
+    from visionality.runtime.logging import let_warnings_through
     from visionality.sandbox.app import application
 
-    configure("sandbox")
+    let_warnings_through()
     _wait_for_the_database()
     serve(application, port, "--port", patience=1)

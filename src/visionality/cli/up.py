@@ -17,20 +17,19 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import click
 
-from visionality.cli.installation import ADDRESSES, Installation, installation, report
+from visionality.cli.installation import ADDRESSES, CannotStart, Installation, installation, report
 from visionality.cli.login import make_link
-from visionality.cli.prepare import CannotStart, prepare
 from visionality.cli.serve import GO_FD, HOST, SOCKET_FD, listening_socket
 from visionality.postgres import Cluster, DataDirLock, PostgresFault, find_binaries
 from visionality.runtime.clock import utc_now
 
 READY_WITHIN = 30.0
+ASK_AGAIN_AFTER = 0.02
 STABLE = 3.0
 """Seconds a process must live for its restart delay to start over."""
 LONGEST_DELAY = 10.0
@@ -95,15 +94,15 @@ class Child:
                 self.due = now + LONGEST_DELAY
                 report(f"{self.name} cannot be started ({error}); trying again in {LONGEST_DELAY:g} s")
 
-    def is_ready(self) -> bool:
-        connection = HTTPConnection(HOST, self.sock.getsockname()[1], timeout=5)
-        try:
-            connection.request("GET", "/sandbox/health" if self.name == "sandbox" else "/readyz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
+    def ask(self) -> socket.socket:
+        """A connection on which it says whether it is ready, once it takes connections."""
+        host, port = self.sock.getsockname()
+        path = "/sandbox/health" if self.name == "sandbox" else "/readyz"
+        connection = socket.create_connection((host, port))
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n".encode()
+        )
+        return connection
 
     def stop(self) -> None:
         if self.process is None:
@@ -150,6 +149,8 @@ class Supervisor:
             go = self._start_children(sockets)
             try:
                 self._start_database()
+                from visionality.cli.prepare import prepare  # loaded by now, if we run the database ourselves
+
                 prepare(self.here.access, utc_now, report)
                 self.here.keys()
                 os.write(go, b"g" * len(self.children))
@@ -194,7 +195,7 @@ class Supervisor:
         settings = self.here.settings
         if settings.database_url is None:
             self.cluster = Cluster(settings.data_dir, find_binaries(settings.postgres_bin), report)
-            self.cluster.start()
+            self.cluster.start(meanwhile=_load_what_prepares)
 
     def _stop_database(self) -> None:
         if self.cluster is not None:
@@ -223,20 +224,33 @@ class Supervisor:
         return go
 
     def _wait_until_ready(self, wakeup: int) -> None:
-        waiting = list(self.children)
+        """Return when each process has said that it is ready. Raises CannotStart."""
         until = time.monotonic() + READY_WITHIN
-        while waiting and not self.stopping:
-            select.select([wakeup], [], [], 0.02)
-            _drain(wakeup)
-            for child in waiting:
-                if child.process is not None and child.process.poll() is not None:
-                    raise CannotStart(f"{child.name} did not start:\n{_tail(child.log)}")
-            if time.monotonic() > until:
-                names = ", ".join(child.name for child in waiting)
-                raise CannotStart(
-                    f"not ready after {READY_WITHIN:g} s: {names}; see {self.here.settings.data_dir / 'logs'}"
-                )
-            waiting = [child for child in waiting if not child.is_ready()]
+        asked = {child.ask(): child for child in self.children}
+        try:
+            while asked and not self.stopping:
+                awaited: list[Any] = [wakeup, *asked]
+                answered, _, _ = select.select(awaited, [], [], 0.5)
+                _drain(wakeup)
+                self._give_up_on_a_dead_or_slow_one(list(asked.values()), until)
+                for connection in asked.keys() & answered:
+                    child = asked.pop(connection)
+                    if not _says_ready(connection):
+                        time.sleep(ASK_AGAIN_AFTER)
+                        asked[child.ask()] = child
+        finally:
+            for connection in asked:
+                connection.close()
+
+    def _give_up_on_a_dead_or_slow_one(self, waiting: list[Child], until: float) -> None:
+        for child in waiting:
+            if child.process is not None and child.process.poll() is not None:
+                raise CannotStart(f"{child.name} did not start:\n{_tail(child.log)}")
+        if time.monotonic() > until:
+            names = ", ".join(child.name for child in waiting)
+            raise CannotStart(
+                f"not ready after {READY_WITHIN:g} s: {names}; see {self.here.settings.data_dir / 'logs'}"
+            )
 
     def _watch(self) -> None:
         now = time.monotonic()
@@ -306,6 +320,17 @@ def _end_with(supervisor: int) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != supervisor:
             os._exit(1)
+
+
+def _load_what_prepares() -> None:
+    import visionality.cli.prepare  # noqa: F401
+
+
+def _says_ready(connection: socket.socket) -> bool:
+    """Whether the answer that has begun to come says so."""
+    with connection, suppress(OSError):
+        return connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    return False
 
 
 def _tail(log: Path) -> str:

@@ -15,6 +15,7 @@ from visionality.gateway.routes import find, spoken
 from visionality.gateway.state import Gateway
 from visionality.gateway.upstream import Upstream
 from visionality.ledger.writer import LedgerWriter
+from visionality.pricebook.book import snapshot
 from visionality.registry.snapshot import SnapshotKeeper
 from visionality.runtime.clock import Clock
 from visionality.runtime.ids import uuid7
@@ -86,7 +87,8 @@ class GatewayApp:
         await gateway.snapshots.start()
         gateway.upstream = Upstream(settings.connect_timeout, settings.idle_timeout)
         gateway.deadlines.start()
-        _spare_the_collector()
+        prices = gateway.loop.run_in_executor(None, snapshot)
+        prices.add_done_callback(lambda _: _spare_the_collector())
 
     async def _stop(self) -> None:
         self._gateway.deadlines.stop()

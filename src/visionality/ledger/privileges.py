@@ -5,6 +5,7 @@ answers, are in sql/privileges.sql.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
@@ -24,7 +25,9 @@ def findings(dsn_of: Callable[[str], str]) -> list[str]:
     `dsn_of` gives a role's libpq address. A role that cannot log in is a finding; a server that goes away in the
     middle raises psycopg.Error. Nothing is left behind.
     """
-    return sorted({finding for role in APP_ROLES for finding in _findings_as(role, dsn_of(role))})
+    with ThreadPoolExecutor(len(APP_ROLES)) as pool:  # every process start waits for it
+        found = pool.map(lambda role: _findings_as(role, dsn_of(role)), APP_ROLES)
+        return sorted({finding for findings_of_role in found for finding in findings_of_role})
 
 
 def _findings_as(role: str, dsn: str) -> list[str]:

@@ -55,7 +55,8 @@ SILENT_S = 60.0  # as long as pg_ctl waits
 RECOVERY_S = 600.0  # while the server answers that it replays its log; max_wal_size bounds the work
 FAST_STOP_S = 30.0
 HARD_STOP_S = 10.0
-LONGEST_PAUSE_S = 0.05
+PAUSE_S = 0.005
+RECOVERY_PAUSE_S = 0.05
 LOG_LIMIT_BYTES = 20_000_000
 TAIL_BYTES = 2_000
 
@@ -86,9 +87,10 @@ class Cluster:
         """None while the server runs, else its exit code; 0 before the first start."""
         return 0 if self._process is None else self._process.poll()
 
-    def start(self) -> Endpoint:
+    def start(self, meanwhile: Callable[[], object] = lambda: None) -> Endpoint:
         """Make the cluster when it is new, run the server, return when it takes connections.
 
+        `meanwhile` is called once while the server comes up.
         To be called from the main thread: the server is told to stop when the calling
         thread ends. After a failure no server runs. Raises only PostgresFault: ClusterFailed,
         VersionMismatch, and what binaries, place, initialise and remains raise.
@@ -96,7 +98,7 @@ class Cluster:
         assert threading.current_thread() is threading.main_thread(), "the server would end with this thread"
         assert self.poll() is not None, "the server runs already"
         try:
-            return self._start()
+            return self._start(meanwhile)
         except OSError as error:
             raise ClusterFailed(f"the database in {self._data_dir} cannot be started: {error}") from error
 
@@ -114,7 +116,7 @@ class Cluster:
         self._process.kill()
         self._process.wait()
 
-    def _start(self) -> Endpoint:
+    def _start(self, meanwhile: Callable[[], object]) -> Endpoint:
         account = server_account()
         place = find_place(open_data_dir(self._data_dir), account)
         binaries = reachable_binaries(self._binaries, account, self._report)
@@ -128,14 +130,21 @@ class Cluster:
         clear_the_way(place.cluster_dir, name, account.uid)
         endpoint = Endpoint(socket_dir_of(place, account), PORT, SUPERUSER, password)
         write_record(place, endpoint.socket_dir)
-        self._run(_command(binaries, place, endpoint.socket_dir, name), account, endpoint)
+        self._run(_command(binaries, place, endpoint.socket_dir, name), account, endpoint, meanwhile)
         return endpoint
 
-    def _run(self, command: list[str | Path], account: Account, endpoint: Endpoint) -> None:
+    def _run(
+        self,
+        command: list[str | Path],
+        account: Account,
+        endpoint: Endpoint,
+        meanwhile: Callable[[], object],
+    ) -> None:
         log = _open_log(self._data_dir / "logs")
         try:
             began_at = os.fstat(log).st_size
             self._process = launch(account, command, log, when_we_die=signal.SIGINT)
+            meanwhile()
             if not self._wait_until_ready(self._process, endpoint):
                 self.stop()
                 tail = os.pread(log, TAIL_BYTES, max(began_at, os.fstat(log).st_size - TAIL_BYTES))
@@ -147,7 +156,7 @@ class Cluster:
             os.close(log)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes], endpoint: Endpoint) -> bool:
-        began, pause_s, recovering = time.monotonic(), 0.005, False
+        began, recovering = time.monotonic(), False
         while time.monotonic() - began < (RECOVERY_S if recovering else SILENT_S):
             answer = endpoint.knock()
             if answer is Answer.READY:
@@ -156,11 +165,10 @@ class Cluster:
                 recovering = True
                 self._report("waiting: PostgreSQL replays its log after an unclean end")
             try:
-                process.wait(pause_s)
+                process.wait(RECOVERY_PAUSE_S if recovering else PAUSE_S)
             except subprocess.TimeoutExpired:
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-            else:
-                return False
+                continue
+            return False
         return False
 
 

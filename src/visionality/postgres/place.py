@@ -146,7 +146,8 @@ def write_record(place: Place, socket_dir: Path) -> None:
         port=PORT,
         superuser=SUPERUSER,
     )
-    write_durably(place.data_dir / RECORD, msgspec.json.encode(record) + b"\n")
+    if record != read_record(place.data_dir):
+        write_durably(place.data_dir / RECORD, msgspec.json.encode(record) + b"\n")
 
 
 def _relative(path: Path, data_dir: Path) -> str:

@@ -167,7 +167,7 @@ class _Bands:
 
 
 def snapshot() -> "DataSnapshot":
-    """The bundled snapshot. The first call takes a fifth of a second, so whoever serves calls makes it beforehand."""
+    """The bundled snapshot. The first call takes a fifth of a second: a gateway makes it while its door opens."""
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 -- nearly half of what a gateway loads
 
     return get_snapshot()
@@ -175,13 +175,13 @@ def snapshot() -> "DataSnapshot":
 
 @lru_cache(CACHED)
 def _model(provider: str, model: str) -> "ModelInfo | None":
-    """The snapshot's model. Not by its own look-up, whose caches grow with every name that a client makes up."""
+    """The snapshot's model. Not by its own look-up, whose caches grow with every name that a client makes up.
+
+    Nor by its matching of providers: a server of one's own that is named `my-openai` does not cost what OpenAI costs.
+    """
     bundled = snapshot()
-    try:
-        found = bundled.find_provider(None, provider, None)
-    except LookupError:
-        return None
-    return found.find_model(model, all_providers=bundled.providers)
+    found = next((one for one in bundled.providers if one.id == provider), None)
+    return found and found.find_model(model, all_providers=bundled.providers)
 
 
 @lru_cache(CACHED)

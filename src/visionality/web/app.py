@@ -8,7 +8,13 @@ from visionality.web.start import start_django
 if TYPE_CHECKING:
     from visionality.web.handler import Handler
 
-__all__ = ["WebSettings", "application"]
+__all__ = ["WebSettings", "application", "load"]
+
+
+def load() -> None:
+    """Import what the pages are made of, before their database can be reached."""
+    start_django({})
+    from visionality.web import handler, urls  # noqa: F401, PLC0415 -- Django must be set up first
 
 
 def application(given: WebSettings) -> "Handler":

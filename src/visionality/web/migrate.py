@@ -7,7 +7,6 @@ from importlib.resources import files
 import psycopg
 
 from visionality.runtime.sql import statements
-from visionality.web.start import MIGRATOR, start_django
 
 MONTHS_AHEAD = 3
 """How many monthly partitions exist from the current month on, the current one included."""
@@ -71,6 +70,8 @@ def known_migrations() -> set[str]:
 
 
 def _run_django(dsn: str) -> None:
+    from visionality.web.start import MIGRATOR, start_django  # noqa: PLC0415 -- most starts have nothing to apply
+
     start_django({MIGRATOR: dsn})
     from django.core.management import call_command  # noqa: PLC0415 -- Django must be set up first
 

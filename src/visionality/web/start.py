@@ -13,13 +13,16 @@ MIGRATOR = "migrator"
 
 
 def start_django(databases: Mapping[str, str], secret_key: str = "") -> None:
-    """Set Django up, or point it at other databases. `databases` maps an alias (default, migrator) to an address."""
+    """Set Django up, or point it at other databases. `databases` maps an alias (default, migrator) to an address.
+
+    Without any, it is only loaded.
+    """
     os.environ["DJANGO_SETTINGS_MODULE"] = "visionality.web.settings"
     from django.conf import settings  # noqa: PLC0415 -- must follow the line above
 
-    settings.DATABASES = {alias: _database(alias, dsn) for alias, dsn in databases.items()}
-    if "default" not in settings.DATABASES:
-        settings.DATABASES["default"] = settings.DATABASES[MIGRATOR]
+    if databases:
+        settings.DATABASES = {alias: _database(alias, dsn) for alias, dsn in databases.items()}
+        settings.DATABASES.setdefault("default", settings.DATABASES.get(MIGRATOR))
     settings.SECRET_KEY = secret_key or settings.SECRET_KEY
     django.setup()
     _forget_connections()

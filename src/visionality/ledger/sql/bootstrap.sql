@@ -3,6 +3,12 @@
 -- name: existing
 select rolname::text from pg_roles where rolname = any(%(roles)s) order by 1;
 
+-- name: may_read_verifiers
+select has_table_privilege('pg_catalog.pg_authid', 'SELECT');
+
+-- name: verifiers
+select rolname::text, rolpassword from pg_catalog.pg_authid where rolname = any(%(roles)s);
+
 -- name: roles
 do $$
 declare r text;

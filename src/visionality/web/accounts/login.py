@@ -1,9 +1,6 @@
 """Signing in by a link that works once, printed by `vis login` on the machine where Visionality runs."""
 
-import hashlib
-import secrets
-from datetime import datetime, timedelta
-from uuid import UUID
+from datetime import datetime
 
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
@@ -14,24 +11,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from visionality.ledger.administration import append_admin_event
+from visionality.web.accounts.links import digest
 from visionality.web.accounts.members import Member, member_or_none, open_to_all, sign_in
 from visionality.web.accounts.models import LoginLink
 from visionality.web.plane import plane
 from visionality.web.start import organisation_context
-
-VALID_FOR = timedelta(minutes=15)
-KEPT_FOR = timedelta(days=1)
-"""A link that no longer works is remembered this long, then swept up when the next one is made."""
-
-
-def make_link(org_id: UUID, actor: str, now: datetime, base_url: str) -> str:
-    """A sign-in link for the local operator: good once, within 15 minutes. Only its token's SHA-256 is kept."""
-    token = secrets.token_urlsafe(32)
-    LoginLink.objects.filter(expires_at__lt=now - KEPT_FOR).delete()
-    LoginLink.objects.create(
-        token_sha256=_digest(token), org_id=org_id, actor=actor, expires_at=now + VALID_FOR
-    )
-    return f"{base_url.rstrip('/')}/login/{token}"
 
 
 @open_to_all
@@ -66,12 +50,12 @@ def leave(request: HttpRequest) -> HttpResponse:
 
 def _redeemed(token: str, now: datetime) -> Member | None:
     """Whom the link was for, if this is its first use in time; the sign-in is in the audit log by then."""
-    digest = _digest(token)
-    link = LoginLink.objects.filter(token_sha256=digest).first()
+    kept = digest(token)
+    link = LoginLink.objects.filter(token_sha256=kept).first()
     if link is None:
         return None
     with organisation_context(link.org_id):
-        first = LoginLink.objects.filter(token_sha256=digest, used_at=None, expires_at__gt=now).update(
+        first = LoginLink.objects.filter(token_sha256=kept, used_at=None, expires_at__gt=now).update(
             used_at=now
         )
         if not first:
@@ -79,7 +63,3 @@ def _redeemed(token: str, now: datetime) -> Member | None:
         with connection.cursor() as cursor:
             append_admin_event(cursor, link.org_id, now, "signed_in", link.actor, {"by": "login_link"})
     return Member(link.org_id, link.actor)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
