@@ -109,6 +109,22 @@ async def test_a_call_leaves_a_row_two_events_and_no_hold(ledger):
     ]
 
 
+async def test_a_call_looks_for_its_own_hold_and_never_through_all_of_them(ledger):
+    async with started(ledger.writer) as writer:
+        for _ in range(30):
+            row = a_row()
+            hold = a_hold(row)
+            await writer.reserve(hold)
+            await writer.settle(row, hold)
+    seen = "select idx_scan, seq_scan, seq_tup_read from pg_stat_user_tables where relid = 'vis.budget_holds'::regclass"
+    for _ in range(200):  # a session's figures arrive when it has ended
+        (figures,) = ledger.query(seen)
+        if figures["idx_scan"] >= 60:
+            break
+        await asyncio.sleep(0.05)
+    assert figures == {"idx_scan": 60, "seq_scan": 0, "seq_tup_read": 0}
+
+
 async def test_numbers_have_no_gap_over_many_callers_and_lost_connections(ledger):
     async def calls(writer, count):
         for _ in range(count):

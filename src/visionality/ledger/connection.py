@@ -42,6 +42,7 @@ class WriterConnection:
             server_settings={
                 "application_name": self._name,
                 "jit": "off",
+                "enable_seqscan": "off",
                 "plan_cache_mode": "force_generic_plan",
             },
         )

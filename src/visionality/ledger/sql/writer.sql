@@ -15,10 +15,12 @@ update vis.writers set heartbeat_at = now() where writer_no = $1 and fenced_at i
 -- Fails whole with VH001 when a hold that it means to take is gone. Idempotent: a batch whose outcome is unknown
 -- is sent again unchanged.
 with
-taken as (
-  delete from vis.budget_holds h using unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
-   where h.org_id = c.org_id and h.hold_id = c.hold_id
-  returning h.hold_id),
+taken as (  -- one look into the index a claim: planned as a join while the table is empty, it would read all of it for ever
+  delete from vis.budget_holds where ctid = any (array(
+    select standing.ctid from unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
+     cross join lateral (select h.ctid from vis.budget_holds h
+                          where h.org_id = c.org_id and h.hold_id = c.hold_id offset 0) standing))
+  returning hold_id),
 made as (
   insert into vis.budget_holds (org_id, hold_id, request_id, windows, amount_nusd, writer_no, expires_at, draft)
   select org_id, hold_id, request_id, windows, amount_nusd, writer_no, expires_at, draft from unnest($3::vis.hold_v1[])
