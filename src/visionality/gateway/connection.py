@@ -1,21 +1,58 @@
-"""A client's connection: uvicorn's HTTP protocol with the bounds that it lacks.
+"""A client's connection: HTTP/1.1 for an ASGI application, on httptools (RFC 9112, ASGI 3.0). Given to uvicorn as `http`.
 
-llhttp keeps a request's head for as long as it grows, and uvicorn waits for it for as long as it takes; both would let
-a stranger fill the memory. A field that comes after the body, as a trailer, is no header and is dropped.
+uvicorn keeps the sockets, the signals and the order of a shutdown. Its own protocol lets a request's head grow and
+last without end, tells of a client's leaving only through `receive`, and takes half as much CPU again.
+What the application is given, and what it may send, is the same; the framing of an answer is ours alone.
 """
 
 import asyncio
-from collections.abc import Callable
+import logging
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
 
 PRESENCE = "visionality.presence"
 """Where an ASGI scope's state holds the client's Presence."""
 HEAD_LIMIT = 64 * 1024
-"""Bytes that may come without a whole head or any of the body, give or take what one read brings."""
+"""Bytes that may come without a whole head or any of the body, give or take one AT_ONCE."""
 HEAD_SECONDS = 30.0
+"""How long a whole head may take, from the first byte of the connection or of the head."""
+LINGER_SECONDS = 10.0
+"""How long a client may take to close, or to take something of its answer, after our last word to it."""
+LOOK = 5.0
+"""Seconds between looks at a connection's time bounds: none is kept more finely."""
+READ_AHEAD = 64 * 1024
+"""Bytes of a body that wait for the application, and as many of what is not parsed yet, before nothing more is read."""
+AT_ONCE = 64 * 1024
+"""Bytes that are parsed before it is asked again whether the client must wait: many requests fit into one read."""
 
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_STATUS = {
+    status: b"HTTP/1.1 %d %b" % (status, HTTPStatus(status).phrase.encode() if status in known else b"")
+    for known in [{status.value for status in HTTPStatus}]
+    for status in range(200, 600)
+}
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+_BODILESS = frozenset({204, 304})
+_FRAMING = frozenset(
+    {b"connection", b"content-length", b"proxy-connection", b"transfer-encoding", b"upgrade"}
+)
+_HEEDED = frozenset({b"expect", b"transfer-encoding"})
+_OURS = frozenset({b"connection", b"content-length", b"transfer-encoding"})
+_REFUSAL = b"\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+_BREAKS = b"\r\n\0"
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
+
+log = logging.getLogger("uvicorn.error")
 
 
 class Presence:
@@ -31,64 +68,531 @@ class Presence:
         self.watchers: set[Callable[[], None]] = set()
 
     def left(self) -> None:
-        self.gone = True
-        for watcher in list(self.watchers):
-            watcher()
+        if not self.gone:
+            self.gone = True
+            for watcher in list(self.watchers):
+                watcher()
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """To be given to uvicorn as `http`."""
+class Connection(asyncio.Protocol):
+    """One connection. Requests that come before the last is answered wait, and so does their client.
 
-    _unread = 0
-    _in_head = True
-    _too_slow: asyncio.TimerHandle | None = None
+    A client that closes its half of the connection has left.
+    """
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._presence = Presence()
-        self._await_head()
+    def __init__(
+        self,
+        config: "Config",
+        server_state: "ServerState",
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        if not config.loaded:
+            config.load()
+        self.app = config.loaded_app
+        self.server_state = server_state
+        self.presence = Presence()
+        self.transport: asyncio.Transport
+        self.blocked: asyncio.Event | None = None
+        """Set when the client has taken enough of what was sent; None when there is nothing to wait for."""
+        self._state = {**app_state, PRESENCE: self.presence}
+        self._keep_alive = config.timeout_keep_alive
+        self.loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._quiet = 0.0
+        self._unsent = 0
+        self._parser = _parser(self)
+        self._exchanges: deque[Exchange] = deque()
+        self._receiving: Exchange | None = None
+        self._refusal = b""
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects = False
+        self._in_head = True
+        self._unread = 0
+        self._waiting: deque[bytes | memoryview] = deque()
+        self._held = 0
+        self._paused = self._stopped = False
+        self._deaf = False
+        self._defaults: list[tuple[bytes, bytes]] = []
+        self._default_lines = b""
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._head_came()
-        super().connection_lost(exc)
-        self._presence.left()
+    # ------------------------------------------------------------------ from the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one, but not by class
+        self._client = _address(transport.get_extra_info("peername"))
+        self._server = _address(transport.get_extra_info("sockname"))
+        self.server_state.connections.add(self)  # type: ignore[arg-type]
+        self._timer = self.loop.call_later(LOOK, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- gone is gone
+        self.server_state.connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._deaf = True
+        self._part()
+        del self._parser  # it knows this connection, which would wait for the garbage collector
 
     def data_received(self, data: bytes) -> None:
-        self._unread += len(data)
-        super().data_received(data)
-        if self._unread > HEAD_LIMIT and not self.transport.is_closing():
-            if self.cycle is None or self.cycle.response_complete:
-                self.transport.write(_TOO_LARGE)
-            self.transport.close()
+        if len(data) > AT_ONCE or self._paused:
+            self._waiting.append(data)
+            self._held += len(data)
+            self._read_on()
+        else:
+            self._parse(data)
+
+    def pause_writing(self) -> None:
+        self.blocked = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        if self.blocked is not None:
+            self.blocked.set()
+            self.blocked = None
+
+    def _look(self) -> None:
+        """See now and then whether a head takes too long, nobody uses this connection, or its end does not come."""
+        self._timer = self.loop.call_later(LOOK, self._look)
+        unsent = self.transport.get_write_buffer_size()
+        self._quiet = self._quiet + LOOK if unsent == self._unsent else 0.0
+        self._unsent = unsent
+        if self._exchanges:
+            return
+        if self._deaf:
+            if self._quiet >= LINGER_SECONDS:
+                self.transport.abort()
+        elif self._quiet >= (HEAD_SECONDS if self._in_head else self._keep_alive):
+            self._receiving = None
+            self.end()
+
+    # ------------------------------------------------------------------ from the parser
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["state"][PRESENCE] = self._presence
-        self._in_head = True
-        self._await_head()
+        self._url, self._headers, self._expects, self._in_head = b"", [], False, True
+        self._quiet = 0.0
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:
-            super().on_header(name, value)
+        name = name.lower()
+        if not self._in_head:  # a trailer is no header, but llhttp heeds these
+            if name in _FRAMING:
+                raise ValueError("a trailer that would change how the request is read")
+            return
+        value = value.rstrip()
+        if name in _HEEDED:
+            self._heed(name, value.lower())
+        self._headers.append((name, value))
+
+    def _heed(self, name: bytes, value: bytes) -> None:
+        """Raises ValueError for a transfer coding that nobody undoes here: the body would not be the body."""
+        if name == b"expect":
+            self._expects = value == b"100-continue"
+        elif value != b"chunked":
+            raise ValueError("a transfer coding other than chunked")
 
     def on_headers_complete(self) -> None:
+        parser = self._parser
+        if parser.should_upgrade():  # see _read_plainly
+            return
         self._unread, self._in_head = 0, False
-        self._head_came()
-        super().on_headers_complete()
+        version = parser.get_http_version()
+        is_current = version == "1.1"
+        if not is_current and version != "1.0":
+            raise ValueError(f"HTTP/{version}")
+        keep = is_current and parser.should_keep_alive()
+        exchange = Exchange(self, self._scope(version), keep, self._expects and is_current)
+        self._receiving = exchange
+        self._exchanges.append(exchange)
+        if len(self._exchanges) == 1:
+            self._begin(exchange)
+        else:
+            self._balance()
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0
-        super().on_body(body)
+        receiving = self._receiving
+        if receiving is not None:
+            receiving.add(body)
+            if receiving.size > READ_AHEAD:
+                self._balance()
 
     def on_message_complete(self) -> None:
         self._unread = 0
-        super().on_message_complete()
+        receiving = self._receiving
+        if receiving is not None:
+            self._receiving = None
+            self._deaf = not receiving.keep
+            receiving.ended = True
+            receiving.wake()
 
-    def _await_head(self) -> None:
-        if self._too_slow is None:
-            self._too_slow = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+    def _scope(self, version: str) -> dict[str, Any]:
+        """What the application is told. Raises HttpParserInvalidURLError for a target that is no path."""
+        url = self._url
+        if url.startswith(b"/") and b"#" not in url:
+            raw_path, _, query = url.partition(b"?")
+        else:
+            parsed = httptools.parse_url(url)
+            raw_path, query = parsed.path or b"/", parsed.query or b""
+        path = raw_path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "method": self._parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": "",
+            "headers": self._headers,
+            "client": self._client,
+            "server": self._server,
+            "state": self._state.copy(),
+        }
 
-    def _head_came(self) -> None:
-        if self._too_slow is not None:
-            self._too_slow.cancel()
-            self._too_slow = None
+    # ------------------------------------------------------------------ reading
+
+    def _parse(self, data: "bytes | memoryview") -> None:
+        if self._deaf:
+            return
+        self._unread += len(data)
+        try:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._read_plainly(data, upgrade.args[0])
+        except httptools.HttpParserError:
+            self._refuse(400, b"Invalid HTTP request received.")
+        if self._unread > HEAD_LIMIT and not self._deaf:
+            self._refuse(431, b"")
+
+    def _read_plainly(self, data: "bytes | memoryview", end: int) -> None:
+        """Read a head that asks for another protocol once more, as one that does not, and then what came after it.
+
+        Nobody changes the protocol here, but to llhttp that head ends HTTP: a body would be taken for a request.
+        """
+        while True:
+            method, version = self._parser.get_method(), self._parser.get_http_version()
+            if method == b"CONNECT":
+                raise httptools.HttpParserError("this is no proxy")
+            headers = self._headers
+            lines = [b"%b: %b\r\n" % header for header in headers if header[0] != b"upgrade"]
+            start = b"%b %b HTTP/%b\r\n" % (method, self._url, version.encode())
+            self._parser = _parser(self)
+            self._parser.feed_data(b"".join([start, *lines, b"\r\n"]))
+            self._headers[:] = headers
+            data = data[end:]
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                end = upgrade.args[0]
+            else:
+                return
+
+    def _read_on(self) -> None:
+        """Parse what has come, until the client must wait. A little more may come then, or we would not see it leave."""
+        waiting = self._waiting
+        while waiting and not self._paused:
+            data = memoryview(waiting.popleft())
+            if len(data) > AT_ONCE:
+                waiting.appendleft(data[AT_ONCE:])
+                data = data[:AT_ONCE]
+            self._held -= len(data)
+            self._parse(data)
+        full = self._held > READ_AHEAD
+        if full != self._stopped and not self.transport.is_closing():
+            self._stopped = full
+            if full:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
+    def _balance(self) -> None:
+        """Read on, or make the client wait: for its earlier request, or for its body to be taken."""
+        receiving = self._receiving
+        paused = len(self._exchanges) > 1 or (receiving is not None and receiving.size > READ_AHEAD)
+        if paused != self._paused:
+            self._paused = paused
+            if not paused:
+                self._read_on()
+
+    def taken(self) -> None:
+        """The application has taken what came of a body."""
+        if self._paused:
+            self._balance()
+
+    # ------------------------------------------------------------------ the exchanges, in order
+
+    def _begin(self, exchange: "Exchange") -> None:
+        exchange.task = task = self.loop.create_task(exchange.run())
+        self.server_state.tasks.add(task)
+
+    def default_lines(self) -> bytes:
+        """Uvicorn's own headers, which it makes anew each second."""
+        defaults = self.server_state.default_headers
+        if defaults is not self._defaults:
+            self._defaults = defaults
+            self._default_lines = b"".join([b"\r\n%b: %b" % header for header in defaults])
+        return self._default_lines
+
+    def answered(self, exchange: "Exchange") -> None:
+        """The exchange has sent all of its answer."""
+        self._exchanges.popleft()
+        self.server_state.total_requests += 1
+        self._quiet = 0.0
+        if not exchange.keep:
+            self.end()
+        elif self._exchanges:
+            self._begin(self._exchanges[0])
+        elif self._refusal:
+            self.transport.write(self._refusal)
+            self.end()
+        if self._paused:
+            self._balance()
+
+    def shutdown(self) -> None:
+        """End after what is being answered now; uvicorn calls it once."""
+        if self._exchanges:
+            self._exchanges[0].keep = False
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, text: bytes) -> None:
+        """Say no to what is no request, after the answers that are owed, and read no more.
+
+        When it is the body of the request that is being answered, that answer ends here; one that began, without a word.
+        """
+        refused, exchanges = self._receiving, self._exchanges
+        self._deaf, self._refusal = True, _STATUS[status] + _REFUSAL % (len(text), text)
+        if exchanges and exchanges[0] is not refused:
+            if refused is not None:
+                exchanges.pop()
+            return
+        if refused is None or not refused.started:
+            self.transport.write(self._refusal)
+        self._part()
+        self.end(abruptly=refused is not None and refused.ends_by_closing)
+
+    def _part(self) -> None:
+        """Nobody is there any more to be answered."""
+        self.presence.left()
+        self.resume_writing()
+        for exchange in self._exchanges:
+            exchange.wake()
+
+    def end(self, *, abruptly: bool = False) -> None:
+        """Close, after what is on its way. A client that may be sending is heard out: a reset would take that from it.
+
+        `abruptly` is for an answer that its client would take for whole if it ended in the usual way.
+        """
+        is_sending = self._receiving is not None or self._refusal
+        self._deaf, self._quiet, self._receiving = True, 0.0, None
+        self._exchanges.clear()
+        if abruptly:
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.transport.abort()
+        elif is_sending:
+            self.transport.write_eof()
+            self._balance()
+        else:
+            self.transport.close()
+
+
+class Exchange:
+    """A request and its answer."""
+
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "_expects",
+        "_head",
+        "_left",
+        "_mute",
+        "_news",
+        "_parts",
+        "_scope",
+        "_told",
+        "complete",
+        "ended",
+        "keep",
+        "size",
+        "started",
+        "task",
+    )
+
+    def __init__(self, connection: Connection, scope: dict[str, Any], keep: bool, expects: bool) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._expects = expects
+        self._parts: list[bytes] = []
+        self._news: asyncio.Event | None = None
+        self._head = b""
+        self._left: int | None = 0
+        self._told = self._chunked = self._mute = False
+        self.keep = keep
+        self.size = 0
+        self.ended = self.started = self.complete = False
+        self.task: asyncio.Task[None]
+
+    # ------------------------------------------------------------------ from the connection
+
+    @property
+    def ends_by_closing(self) -> bool:
+        """Whether nothing but the end of the connection shows where the answer ends."""
+        return self.started and self._left is None and not self._chunked
+
+    def add(self, body: bytes) -> None:
+        """Take a part of the body; one that nobody will read any more is dropped."""
+        if not self.complete:
+            self._parts.append(body)
+            self.size += len(body)
+            self.wake()
+
+    def wake(self) -> None:
+        if self._news is not None:
+            self._news.set()
+
+    # ------------------------------------------------------------------ the application
+
+    async def run(self) -> None:
+        connection = self._connection
+        try:
+            await connection.app(self._scope, self.receive, self.send)
+        except BaseException:
+            log.exception("Exception in ASGI application\n")
+        else:
+            if not self.complete and not connection.presence.gone:
+                log.error("The ASGI application returned without a whole answer")
+        connection.server_state.tasks.discard(self.task)
+        if not self.complete and not connection.presence.gone:
+            self._break_off()
+
+    def _break_off(self) -> None:
+        """End an answer that the application did not end, so that nobody takes it for whole."""
+        if self.started:
+            self._flush()
+            self._connection.end(abruptly=self.ends_by_closing)
+            return
+        text = b"Internal Server Error"
+        self.keep = False
+        self._start(500, [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))])
+        self._continue(text, more=False)
+
+    async def receive(self) -> dict[str, Any]:
+        """ASGI's `http.request` and `http.disconnect`."""
+        connection = self._connection
+        if self._expects and not self.started and not connection.presence.gone:
+            self._expects = False
+            connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while not (connection.presence.gone or self.complete):
+            if self._parts or (self.ended and not self._told):
+                return self._taken()
+            self._news = self._news or asyncio.Event()
+            self._news.clear()
+            await self._news.wait()
+        return {"type": "http.disconnect"}
+
+    def _taken(self) -> dict[str, Any]:
+        parts, ended = self._parts, self.ended
+        self._parts, self.size, self._told = [], 0, ended
+        self._connection.taken()  # which may bring more at once
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return {"type": "http.request", "body": body, "more_body": not ended}
+
+    async def send(self, message: Any) -> None:
+        """ASGI's `http.response.start` and `http.response.body`. Raises RuntimeError for what no answer can be."""
+        connection = self._connection
+        while (blocked := connection.blocked) is not None:
+            await blocked.wait()
+        if connection.presence.gone:
+            return
+        kind = message["type"]
+        if kind == "http.response.start" and not self.started:
+            self._start(message["status"], message.get("headers", ()))
+            connection.loop.call_soon(self._flush)
+        elif kind == "http.response.body" and self.started and not self.complete:
+            self._continue(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{kind} is out of order")
+
+    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Make the head ready. It leaves with the first of the body, else as soon as the loop comes round.
+
+        A client that waits for its 100 Continue may never send its body: its connection ends with the answer.
+        """
+        keep = self.keep and (self.ended or not self._expects)
+        length: int | None = None
+        lines = []
+        for name, value in headers:
+            lowered = name.lower()
+            if lowered not in _OURS:
+                lines.append(b"\r\n" + lowered + b": " + value)
+            elif lowered == b"content-length":
+                if length is not None or not value.isdigit():
+                    raise RuntimeError("the length of the body is not one number")
+                length = int(value)
+            elif lowered == b"connection" and b"close" in value.lower():
+                keep = False
+        fields = b"".join(lines)
+        if len(fields.translate(None, _BREAKS)) != len(fields) - 2 * len(lines):
+            raise RuntimeError("a header has a line break in it")
+        self._head = b"".join(
+            [_STATUS[status], self._connection.default_lines(), fields, self._framing(status, length, keep)]
+        )
+        self.started = True
+
+    def _framing(self, status: int, length: int | None, keep: bool) -> bytes:
+        """How the body ends, as the last lines of the head say it (RFC 9112, 6.3)."""
+        self._mute = self._scope["method"] == "HEAD"
+        said = b"\r\ncontent-length: %d" % length if length is not None and status != 204 else b""
+        if self._mute or status in _BODILESS:
+            self._left = 0
+        elif length is not None:
+            self._left = length
+        elif self._scope["http_version"] == "1.1":
+            self._chunked, said = True, b"\r\ntransfer-encoding: chunked"
+        else:
+            self._left, keep = None, False
+        self.keep = keep
+        return said + (b"\r\n\r\n" if keep else b"\r\nconnection: close\r\n\r\n")
+
+    def _continue(self, body: bytes, *, more: bool) -> None:
+        piece = body
+        if self._chunked:
+            piece = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            if not more:
+                piece += b"0\r\n\r\n"
+        elif self._mute:
+            piece = b""
+        elif self._left is not None:
+            left = self._left - len(body)
+            if left < 0 or (left and not more):
+                raise RuntimeError("the body does not have the length that its head says")
+            self._left = left
+        head, self._head = self._head, b""
+        if data := head + piece:
+            self._connection.transport.write(data)
+        if not more:
+            self.complete = True
+            self._parts, self.size = [], 0
+            self.wake()
+            self._connection.answered(self)
+
+    def _flush(self) -> None:
+        head, self._head = self._head, b""
+        if head and not self._connection.presence.gone:
+            self._connection.transport.write(head)
+
+
+def _parser(connection: Connection) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(connection)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # what follows a last request is not read
+    return parser
+
+
+def _address(info: Any) -> tuple[str, int] | None:
+    """Host and port, of an address that has them."""
+    return (info[0], info[1]) if isinstance(info, tuple) else None
