@@ -6,6 +6,8 @@ from visionality.vault.sealing import Context
 
 HANDLE_PEPPER = "handle pepper"
 """The key under which handles of virtual keys are hashed at rest."""
+AWS_PAIRS = "aws pairs"
+"""The key from which the secret halves of AWS key pairs follow."""
 WEB_SESSIONS = "web sessions"
 """The key that signs the control plane's cookies."""
 FINGERPRINT = "fingerprint"
