@@ -16,6 +16,7 @@ VIEWS = {
         "agent_sub": "character varying(255)", "agent_owner": "character varying(200)", "sso_sub": "character varying(255)",
         "team_id": "character varying(80)", "cost_center": "text", "project_id": "character varying(80)", "gl_code": "text",
         "customer_id": "character varying(80)", "task_id": "text", "task_class": "text", "memo": "text", "url": "text",
+        "passthrough": "jsonb",
     },
     "orgs_v1": {"org_id": "uuid", "slug": "character varying(60)", "name": "character varying(200)"},
     "prices_v1": {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visionality.core.budget import OUTPUT_TOKENS_WITHOUT_LIMIT, worst_case_nusd
+from visionality.core.budget import AUDIO_BYTES_A_SECOND, OUTPUT_TOKENS_WITHOUT_LIMIT, worst_case_nusd
 from visionality.core.money import LARGEST_NUSD, NANO, rounded_nusd, usd
 from visionality.core.pricing import RateCard, cost, recomputed_nusd
 from visionality.core.usage import TOKEN_LIMIT, Usage, count, counted
@@ -98,8 +98,8 @@ def test_money_as_people_know_it():
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)
-@given(cards, st.integers(0, 32 * 2**20), st.none() | st.integers(1, 10**6), st.data())
-def test_no_call_within_its_bounds_costs_more_than_its_hold(rate_card, body_bytes, limit, data):
+@given(cards, st.integers(0, 32 * 2**20), st.none() | st.integers(0, 10**6), st.integers(1, 10), st.data())
+def test_no_call_within_its_bounds_costs_more_than_its_hold(rate_card, body_bytes, limit, pictures, data):
     def split(total, names):
         amounts, left = {}, total
         for name in names:
@@ -107,16 +107,25 @@ def test_no_call_within_its_bounds_costs_more_than_its_hold(rate_card, body_byte
             left -= amounts[name]
         return amounts
 
-    inputs = [name for name in NAMES if name.startswith(("in_", "cache_"))]
+    inputs = [name for name in NAMES if name.startswith(("in_", "cache_", "embed"))]
     outputs = [name for name in NAMES if name.startswith("out_")]
     most = OUTPUT_TOKENS_WITHOUT_LIMIT if limit is None else limit
-    usage = Usage(**split(body_bytes, inputs), **split(most, outputs))
-    assert cost(usage, rate_card).cost_nusd <= worst_case_nusd(rate_card, body_bytes, limit)
+    usage = Usage(
+        **split(body_bytes, inputs),
+        **split(most, outputs),
+        chars=data.draw(st.integers(0, body_bytes)),
+        seconds_in=data.draw(st.integers(0, -(-body_bytes // AUDIO_BYTES_A_SECOND))),
+        images=data.draw(st.integers(0, pictures)),
+    )
+    assert cost(usage, rate_card).cost_nusd <= worst_case_nusd(rate_card, body_bytes, limit, pictures)
 
 
 def test_a_worst_case_fits_its_column_and_is_nothing_without_a_price():
     assert worst_case_nusd(None, 10, 10) == 0
     assert worst_case_nusd(card(in_text="3"), 1, 10**6) == 3000
+    assert worst_case_nusd(card(chars="15"), 10, None) == 150_000
+    assert worst_case_nusd(card(seconds_in="100"), 17, None) == 200_000
+    assert worst_case_nusd(card(images="40000"), 999, None, images=3) == 120_000_000
     assert worst_case_nusd(card(out_text="1000000"), 1, 2**62) == LARGEST_NUSD
 
 
@@ -139,8 +148,10 @@ def test_the_columns_of_a_usage_are_its_sums():
         + usage.output_tokens
         + usage.seconds_in
         + usage.chars
+        + usage.images
         + usage.web_search
         + usage.file_search
+        + usage.code_session
     )
     assert parts == sum(usage.counts().values()) == 2 ** len(NAMES) - 1
     assert usage.total_input_tokens == usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens

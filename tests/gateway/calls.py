@@ -132,7 +132,9 @@ def new_id() -> str:
 
 
 def recomputed(row: dict[str, Any]) -> int:
-    """The cost of a row from its own usage and rates, by plain arithmetic."""
+    """The cost of a row from its own usage and rates, by plain arithmetic; a cost that its provider stated is no sum."""
+    if row["rates"]["source"].startswith("stated by "):
+        return row["cost_nusd"]
     exact = sum(count * Decimal(row["rates"][bucket]) for bucket, count in row["usage"].items())
     return int(exact * 1000)
 

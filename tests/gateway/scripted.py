@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Scripted:
-    """Reads a request, sends `answer`, and hangs up, or stays silent until `let_go`."""
+    """Reads a request, sends the first of `first` or else `answer`, and hangs up, or stays silent until `let_go`."""
 
     listener: socket.socket
     answer: bytes = b""
+    first: list[bytes] = field(default_factory=list)
     stays_open: bool = False
     let_go: threading.Event = field(default_factory=threading.Event)
 
@@ -29,7 +30,7 @@ class Scripted:
     def _answer(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
             connection.recv(1 << 20)
-            connection.sendall(self.answer)
+            connection.sendall(self.first.pop(0) if self.first else self.answer)
             if self.stays_open:
                 self.let_go.wait()
 

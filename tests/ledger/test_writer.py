@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from visionality.core.row import Row, draft_text
+from visionality.core.row import Row, draft_text, from_draft
 from visionality.jobs.reaper import Reaper
 from visionality.ledger.connection import WriterConnection
 from visionality.ledger.writer import DEAD_LETTERS, Hold, LedgerAway, LedgerWriter
@@ -412,3 +413,61 @@ async def test_a_fenced_writer_goes_on_under_a_new_number(ledger):
     rows = ledger.query("select writer_no, wseq from vis.request_logs order by created_at")
     assert [row["wseq"] for row in rows] == [1, 1]
     assert rows[0]["writer_no"] != rows[1]["writer_no"]
+
+
+def begun(minutes: int = 60) -> tuple[Row, Hold]:
+    """The row of a call that goes on, and the hold that waits for its answer."""
+    row = a_row(finish="queued")
+    to_come = msgspec.structs.replace(row, entry="true_up", corrects=row.id)
+    hold = a_hold(to_come, amount_nusd=9_000, minutes=minutes)
+    return row, hold
+
+
+def answered(hold: Hold, cost_nusd: int = 2_500) -> Row:
+    row = from_draft(hold.draft)
+    row.id, row.created_at, row.cost_nusd = uuid7(), utc_now(), cost_nusd
+    return row
+
+
+@pytest.mark.parametrize("same_writer", [True, False])
+async def test_an_answer_that_many_see_at_once_is_charged_once(ledger, same_writer):
+    async with started(ledger.writer) as one, started(ledger.another("other")) as two:
+        row, hold = begun()
+        await one.settle(row, None, hold)
+        writers = [one, one if same_writer else two] * 5
+        found = await asyncio.gather(*(writer.standing(ORG, hold.hold_id) for writer in writers))
+        assert {(held.amount_nusd, held.draft) for held in found} == {(9_000, hold.draft)}
+        await asyncio.gather(
+            *(writer.settle(answered(held), held) for writer, held in zip(writers, found, strict=True))
+        )
+        assert await two.standing(ORG, hold.hold_id) is None
+    rows = ledger.query("select entry, corrects, cost_nusd from vis.request_logs order by entry")
+    assert [tuple(each.values()) for each in rows] == [("call", None, 0), ("true_up", row.id, 2_500)]
+
+
+async def test_a_call_that_goes_on_outlives_its_writer_until_its_hold_expires(ledger):
+    async with started(ledger.writer) as dead, started(ledger.another("jobs")) as jobs:
+        row, hold = begun()
+        await dead.settle(row, None, hold)
+        ledger.execute("update vis.writers set fenced_at = now() where writer_no = %s", dead.writer_no)
+        reaper = Reaper(ledger.database.url("vis_writer"), jobs, utc_now, 30)
+        assert await reaper.reap() == 0
+        ledger.execute("update vis.budget_holds set expires_at = now() - interval '1 s'")
+        assert await reaper.reap() == 1
+        reaper.close()
+        await jobs.settle(answered(hold), hold)
+    rows = ledger.query("select entry, corrects, reason, cost_nusd from vis.request_logs order by entry")
+    assert [tuple(each.values()) for each in rows] == [
+        ("call", None, None, 0),
+        ("true_up", row.id, "in_doubt", 9_000),
+    ]
+
+
+async def test_whether_a_hold_stands_is_not_known_while_the_database_is_away(database, tmp_path):
+    ledger = Ledger(database, tmp_path, commit_wait=0.2, fence_after=30)
+    with pytest.raises(LedgerAway):
+        await ledger.writer.standing(ORG, uuid7())
+    async with started(ledger.writer) as writer:
+        with ledger.stalled(), pytest.raises(LedgerAway):
+            await writer.standing(ORG, uuid7())
+        assert await writer.standing(ORG, uuid7()) is None

@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 import uvicorn
 
+from visionality.core.vendors import TITLES
 from visionality.runtime.clock import utc_now
 from visionality.web.accounts.links import make_link
 from visionality.web.app import WebSettings, application
@@ -43,8 +44,6 @@ def main(web_dsn: str, reader_dsn: str, sandbox: str) -> None:
 def answer(words: list[str], port: int, web_dsn: str) -> object:
     from django.urls import get_resolver  # noqa: PLC0415 -- Django must be set up first
 
-    from visionality.web.sandboxed import PROVIDERS  # noqa: PLC0415
-
     match words:
         case ["link", org_id, actor]:
             with psycopg.connect(web_dsn) as connection:
@@ -52,7 +51,7 @@ def answer(words: list[str], port: int, web_dsn: str) -> object:
         case ["addresses"]:
             return [f"/{one.pattern}" for one in get_resolver().url_patterns]
         case ["providers"]:
-            return list(PROVIDERS)
+            return list(TITLES)
     raise AssertionError(words)
 
 

@@ -5,6 +5,7 @@ import json
 import re
 from importlib.resources import files
 
+from visionality.core.vendors import TITLES
 from visionality.gateway.providers import PROVIDERS
 from visionality.runtime.ids import uuid7
 from web.test_ledger_page import poll_of, words
@@ -39,28 +40,35 @@ def test_the_banner_says_that_every_answer_is_simulated(office):
         assert "vis provider add anthropic" in said
 
 
-def test_the_banner_names_the_provider_that_is_still_simulated(office):
+def test_the_banner_names_the_providers_that_are_still_simulated(office):
     give_key(office, "anthropic")
     give_key(office, "openai", retired="now()")
     for page in PAGES:
         said = banner(office.browser.get(page).text)
-        assert "No OpenAI key is set up" in said
+        assert said.startswith("No key is set up for OpenAI, ")
+        assert "answers to their calls come from the simulated sandbox provider" in said
         assert "Anthropic" not in said
+        assert "vis provider add NAME" in said
 
 
 def test_the_banner_goes_when_the_last_key_comes(office):
-    give_key(office, "openai")
+    *others, last = TITLES
+    for name in others:
+        give_key(office, name)
     page = office.browser.get("/").text
-    assert "No Anthropic key" in banner(page)
-    give_key(office, "anthropic")
+    assert banner(page) == (
+        f"No key is set up for {TITLES[last]}: answers to its calls come from the simulated sandbox provider. "
+        f"Add one with vis provider add {last} ."
+    )
+    give_key(office, last)
     assert banner(office.browser.get(poll_of(page)).text) == ""
     assert banner(office.browser.get("/").text) == ""
 
 
 def test_another_organisations_key_does_not_count(new_office):
     ours, theirs = new_office(), new_office()
-    give_key(theirs, "openai")
-    give_key(theirs, "anthropic")
+    for name in TITLES:
+        give_key(theirs, name)
     assert "No provider key is set up" in banner(ours.browser.get("/").text)
 
 
@@ -73,7 +81,7 @@ def test_a_stranger_is_told_of_the_sandbox_too(plane):
 
 
 def test_the_banner_knows_the_providers_of_the_gateway(plane):
-    assert set(plane.tell("providers")) == {provider.name for provider in PROVIDERS}
+    assert set(plane.tell("providers")) == {provider.name for provider in PROVIDERS if provider.base_url}
 
 
 def test_a_page_may_load_only_what_comes_from_here_and_is_kept_nowhere(office):

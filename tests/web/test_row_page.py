@@ -49,6 +49,17 @@ def test_an_unknown_price_is_not_zero(office):
     assert "The 0 in the row is not a price." in text
 
 
+def test_a_cost_that_its_provider_stated_is_no_sum(office):
+    (row,) = office.write(
+        call(rates={"source": "stated by openrouter"}, price_version=None, cost_nusd=1_234_568)
+    )
+    text = words(office.browser.get(f"/rows/{row.id}").text)
+    assert "0.001234568 USD, stated by openrouter in its answer" in text
+    assert "USD per million" not in text
+    assert "Recomputing" not in text
+    assert "no usage that could be priced" not in text
+
+
 def test_a_refusal_says_that_nothing_was_sent(office):
     (row,) = office.write(refused(reason="spend_token_blocked"))
     text = words(office.browser.get(f"/rows/{row.id}").text)

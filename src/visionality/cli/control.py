@@ -1,9 +1,13 @@
 """`vis project|customer|team|person|agent add` and `list`: the tables that rows take their names from."""
 
+from decimal import Decimal
+
 import click
 
 from visionality.cli.installation import Installation, installation
 from visionality.cli.listing import add_list
+from visionality.cli.prices import Usd
+from visionality.cli.providers import ProviderName
 
 
 def _group(name: str, help_text: str) -> click.Group:
@@ -32,6 +36,35 @@ def _project_add(here: Installation, key: str, name: str, customer: str | None, 
 
         acts.add_project(act, key, name, customer, gl_code)
     click.echo(f"project {key} added")
+
+
+@project_command.command(
+    "passthrough", epilog="Example: vis project passthrough HPC openai on --usd-per-request 0.01"
+)
+@click.argument("key")
+@click.argument("provider", type=ProviderName())
+@click.argument("state", type=click.Choice(["on", "off"]))
+@click.option(
+    "--usd-per-request",
+    type=Usd(),
+    help="What each such call is charged; its price is unknown when left out.",
+)
+@installation
+def _project_passthrough(
+    here: Installation, key: str, provider: str, state: str, *, usd_per_request: Decimal | None
+) -> None:
+    """Let a project's keys use paths of a provider that have no meter, or no longer.
+
+    Each such call is a row, with no usage and an unknown price. Nothing is passed through unless it was opened here.
+    """
+    with here.control() as act:
+        from visionality.web.policy import acts
+
+        if state == "on":
+            acts.open_passthrough(act, key, provider, usd_per_request)
+        else:
+            acts.close_passthrough(act, key, provider)
+    click.echo(f"paths of {provider} without a meter are {'open' if state == 'on' else 'closed'} to {key}")
 
 
 @customer_command.command("add", epilog="Example: vis customer add acme --name 'Acme Energy'")

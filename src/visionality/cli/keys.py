@@ -36,19 +36,28 @@ class Lifetime(click.ParamType[timedelta]):
 @click.option("--memo", default="", help="A note that stands on every row.")
 @click.option("--url", default="", help="A link that stands on every row.")
 @click.option("--expires", "lifetime", type=Lifetime(), default="90d", show_default=True, help="At most 90d.")
+@click.option(
+    "--aws-pair", is_flag=True, help="Print it also as an AWS key pair, for clients of Bedrock that sign."
+)
 @installation
 @as_json
-def _issue(here: Installation, *, in_json: bool, lifetime: timedelta, **bindings: str) -> None:
+def _issue(
+    here: Installation, *, in_json: bool, lifetime: timedelta, aws_pair: bool, **bindings: str
+) -> None:
     """Issue a key. The handle is printed once and cannot be shown again."""
     keys = here.keys()
     with here.control() as act:
         from visionality.web.issuing import acts
 
         key, handle = acts.issue(act, keys, acts.Bindings(lifetime=lifetime, **bindings))
+    names = ("aws_access_key_id", "aws_secret_access_key")
+    pair = dict(zip(names, acts.aws_pair(keys, handle), strict=True)) if aws_pair else {}
     if in_json:
-        show({"id": key.id, "handle": handle, "expires_at": key.expires_at})
+        show({"id": key.id, "handle": handle, "expires_at": key.expires_at, **pair})
     else:
         click.echo(handle)
+        for name, value in pair.items():
+            click.echo(f"{name}={value}")
         click.echo(
             f"key {key.id}, expires {key.expires_at:%Y-%m-%d %H:%M} UTC; it is not shown again", err=True
         )

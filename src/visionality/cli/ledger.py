@@ -13,7 +13,7 @@ import click
 from visionality.cli.installation import Installation, as_json, installation, show
 from visionality.cli.output import whole_file
 from visionality.cli.period import Period, period_options
-from visionality.core.pricing import recomputed_nusd
+from visionality.core.pricing import recomputed_nusd, stated_by
 from visionality.runtime.clock import utc_now
 
 STOPPED = 130
@@ -102,7 +102,9 @@ def _show(here: Installation, row_id: UUID, *, in_json: bool) -> None:
         for name, value in reader.shown(row).items():
             if value is not None:
                 click.echo(f"{name:<22} {value}")
-        if row["usage"] and row["rates"] and row["usage"].keys() <= row["rates"].keys():
+        if by := stated_by(row["rates"]):
+            click.echo(f"{'stated by':<22} {by}: its own number, and no sum of usage and rates")
+        elif row["usage"] and row["rates"] and row["usage"].keys() <= row["rates"].keys():
             again = recomputed_nusd(row["usage"], row["rates"])
             click.echo(
                 f"{'recomputed':<22} {again} nano-USD from the row's own usage and rates; stored {row['cost_nusd']}"

@@ -20,4 +20,10 @@ def add_list(group: click.Group, kind: str) -> None:
             if in_json:
                 show(record)
             else:
-                click.echo("  ".join(f"{value!s:<18}" for value in record.values()).rstrip())
+                click.echo("  ".join(f"{_told(value):<18}" for value in record.values()).rstrip())
+
+
+def _told(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_told(part)}" for name, part in value.items())
+    return str(value)

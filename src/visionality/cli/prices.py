@@ -1,15 +1,44 @@
 """`vis price set|list|show`."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 import click
 
-from visionality.cli.installation import Installation, installation
+from visionality.cli.installation import Installation, installation, report
 from visionality.cli.listing import add_list
+from visionality.cli.providers import ProviderName
 from visionality.runtime.clock import utc_now
 
 price_command = click.Group("price", help="Prices in USD per million tokens.")
+
+_HOUR = 3600
+_FINEST = Decimal("1e-9")
+"""What is left of a price an hour that is no whole fraction for a million seconds, as in the price book."""
+
+_FOLLOWS: Mapping[str, tuple[str, ...]] = {
+    "input_usd": ("in_text", "in_image", "in_audio", "in_video", "in_tool", "embed"),
+    "output_usd": ("out_text", "out_reasoning", "out_audio", "out_image", "out_rejected_prediction"),
+    "cache_read": ("cache_read", "cache_read_audio", "cache_read_image"),
+    "cache_write": ("cache_write_5m", "cache_write_other"),
+    "cache_write_1h": ("cache_write_1h",),
+}
+"""An option, and the buckets of tokens that it prices where no `--rate` names them."""
+
+_STANDS_IN = (("cache_read", "input_usd"), ("cache_write", "input_usd"), ("cache_write_1h", "cache_write"))
+"""An option that is left out, and the one whose price it then has; in this order."""
+
+_ECHOED = {
+    "input_usd": "1M in",
+    "output_usd": "1M out",
+    "characters": "1M characters",
+    "audio_hour": "an hour of audio",
+    "image": "an image",
+    "code_session": "a code session",
+    "web_search": "1000 web searches",
+    "file_search": "1000 file searches",
+}
 
 
 class Usd(click.ParamType[Decimal]):
@@ -34,19 +63,44 @@ class Usd(click.ParamType[Decimal]):
         return amount
 
 
+class BucketRate(click.ParamType[tuple[str, Decimal]]):
+    """A bucket of tokens and its own price."""
+
+    name = "BUCKET=USD"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Decimal]:
+        from visionality.core.usage import INPUT, OUTPUT
+
+        if isinstance(value, tuple):
+            return value
+        bucket, _, usd = str(value).partition("=")
+        if bucket not in INPUT + OUTPUT:
+            self.fail(
+                f"{bucket!r} is no bucket of tokens: expected one of {', '.join(INPUT + OUTPUT)}", param, ctx
+            )
+        return bucket, Usd().convert(usd, param, ctx)
+
+
 @price_command.command(
     "set",
-    epilog="Example: vis price set anthropic claude-sonnet-4-6 --input 2.70 --output 13.50 --source 'contract 2026-11'",
+    epilog="""\b
+Example: vis price set anthropic claude-sonnet-4-6 --input 2.70 --output 13.50 --source 'contract 2026-11'
+  vis price set vllm llama-3.3-70b --input 0.20 --output 0.40
+  vis price set openai gpt-image-1 --input 5 --output 40 --rate in_image=10
+  vis price set openai dall-e-3 --image 0.04
+  vis price set openai whisper-1 --audio-hour 0.36
+  vis price set openai tts-1 --characters 15""",
 )
-@click.argument("provider", type=click.Choice(["openai", "anthropic"]))
+@click.argument("provider", type=ProviderName())
 @click.argument("model")
-@click.option("--input", "input_usd", type=Usd(), required=True, help="Fresh input, USD per million tokens.")
+@click.option("--input", "input_usd", type=Usd(), help="Fresh input, USD per million tokens.")
 @click.option(
     "--output",
     "output_usd",
     type=Usd(),
-    required=True,
-    help="Output, reasoning included, USD per million tokens.",
+    help="Output, reasoning included, USD per million tokens; unpriced when left out.",
 )
 @click.option("--cache-read", type=Usd(), help="Cached input; the input price when left out.")
 @click.option(
@@ -55,7 +109,21 @@ class Usd(click.ParamType[Decimal]):
 @click.option(
     "--cache-write-1h", type=Usd(), help="Writing the cache for an hour; as --cache-write when left out."
 )
+@click.option(
+    "--rate",
+    "own_rates",
+    type=BucketRate(),
+    multiple=True,
+    help="What one bucket (docs/metering.md) costs instead, USD per million tokens; once for each.",
+)
+@click.option("--characters", type=Usd(), help="A million characters of speech; unpriced when left out.")
+@click.option("--audio-hour", type=Usd(), help="An hour of audio that comes in; unpriced when left out.")
+@click.option("--image", type=Usd(), help="An image that is billed by the piece; unpriced when left out.")
+@click.option(
+    "--code-session", type=Usd(), help="A container that ran the model's code; unpriced when left out."
+)
 @click.option("--web-search", type=Usd(), help="A thousand web searches; unpriced when left out.")
+@click.option("--file-search", type=Usd(), help="A thousand file searches; unpriced when left out.")
 @click.option(
     "--from", "effective", type=click.DateTime(["%Y-%m-%d"]), help="First day, UTC; now when left out."
 )
@@ -67,33 +135,19 @@ def _set(
     provider: str,
     model: str,
     *,
-    input_usd: Decimal,
-    output_usd: Decimal,
-    cache_read: Decimal | None,
-    cache_write: Decimal | None,
-    cache_write_1h: Decimal | None,
-    web_search: Decimal | None,
+    own_rates: tuple[tuple[str, Decimal], ...],
     effective: datetime | None,
     source: str,
     yes: bool,
+    **prices: Decimal | None,
 ) -> None:
     """Set a dated price above the bundled catalogue. It is appended; earlier rows keep the price they had."""
-    write = input_usd if cache_write is None else cache_write
-    rates = {
-        **dict.fromkeys(("in_text", "in_image", "in_audio"), input_usd),
-        **dict.fromkeys(("out_text", "out_reasoning", "out_audio", "out_rejected_prediction"), output_usd),
-        "cache_read": input_usd if cache_read is None else cache_read,
-        "cache_write_5m": write,
-        "cache_write_other": write,
-        "cache_write_1h": write if cache_write_1h is None else cache_write_1h,
-    }
-    if web_search is not None:
-        rates["web_search"] = web_search * 1000
+    rates = _rates(prices) | dict(own_rates)
+    if not rates:
+        raise click.UsageError("say at least one price: --input and --output, or what else this model bills")
     start = effective.replace(tzinfo=UTC) if effective else utc_now()
-    total = f"{input_usd + output_usd:f}"
-    click.echo(
-        f"{provider} {model} from {start:%Y-%m-%d %H:%M} UTC: 1M in + 1M out would cost {total} USD", err=True
-    )
+    _warn_if_not_set_up(here, provider)
+    click.echo(f"{provider} {model} from {start:%Y-%m-%d %H:%M} UTC: {_example(prices, own_rates)}", err=True)
     if not yes:
         click.confirm("Save this price?", abort=True, err=True)
     with here.control() as act:
@@ -101,6 +155,59 @@ def _set(
 
         made = acts.set_price(act, provider, model, rates, start, source)
     click.echo(f"price version {made.version} saved")
+
+
+def _rates(prices: Mapping[str, Decimal | None]) -> dict[str, Decimal]:
+    """USD per million units of each bucket that the options price."""
+    given = dict(prices)
+    for option, stand_in in _STANDS_IN:
+        if given[option] is None:
+            given[option] = given[stand_in]
+    rates = {
+        bucket: usd
+        for option, buckets in _FOLLOWS.items()
+        if (usd := given[option]) is not None
+        for bucket in buckets
+    }
+    others = {
+        "chars": (prices["characters"], Decimal(1)),
+        "seconds_in": (prices["audio_hour"], Decimal(1_000_000) / _HOUR),
+        "images": (prices["image"], Decimal(1_000_000)),
+        "code_session": (prices["code_session"], Decimal(1_000_000)),
+        "web_search": (prices["web_search"], Decimal(1000)),
+        "file_search": (prices["file_search"], Decimal(1000)),
+    }
+    return rates | {bucket: _times(usd, times) for bucket, (usd, times) in others.items() if usd is not None}
+
+
+def _times(usd: Decimal, times: Decimal) -> Decimal:
+    return (usd * times).quantize(_FINEST).normalize() if times % 1 else usd * times
+
+
+def _example(prices: Mapping[str, Decimal | None], own_rates: tuple[tuple[str, Decimal], ...]) -> str:
+    """What is about to be saved, as sums that a person can check."""
+    given = {option: usd for option, usd in prices.items() if usd is not None}
+    tokens = [option for option in ("input_usd", "output_usd") if option in given]
+    told = []
+    if tokens:
+        total = sum((given[option] for option in tokens), Decimal(0))
+        told.append(f"{' + '.join(_ECHOED[option] for option in tokens)} would cost {total:f} USD")
+    told += [
+        f"{words} {given[option]:f} USD"
+        for option, words in _ECHOED.items()
+        if option in given and option not in tokens
+    ]
+    told += [f"1M {bucket} {usd:f} USD" for bucket, usd in own_rates]
+    return ", ".join(told)
+
+
+def _warn_if_not_set_up(here: Installation, provider: str) -> None:
+    with here.control() as act:
+        from visionality.web.policy.lists import is_set_up
+
+        known = is_set_up(act, provider)
+    if not known:
+        report(f"{provider} is not set up here; this price waits for `vis provider add {provider}`")
 
 
 add_list(price_command, "price")

@@ -17,6 +17,10 @@ class Ask:
     """The most output tokens the client allows over all choices; None when it set no limit."""
     include_usage: bool = True
     """Whether the client itself asked for the usage report of a stream."""
+    answers: int = 1
+    """How many images the client asks for."""
+    in_events: bool = True
+    """Whether a streamed answer is made of server-sent events; else its bytes are the content itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from visionality.core.usage import INPUT, OUTPUT, Usage
 
 PriceState = Literal["known", "unknown", "free"]
 
+STATED_BY = "stated by "
+"""How the source of a row's rates begins when its cost is the provider's own statement, and no rates made it."""
+
 NUSD_PER_UNIT = Decimal(1000)
 """1 USD per million units is 1,000 nano-USD per unit."""
 
@@ -101,6 +104,12 @@ def cost_of(counts: Mapping[str, int], card: RateCard | None) -> Price:
 def recomputed_nusd(counts: Mapping[str, int], rates: Mapping[str, str]) -> int:
     """The cost of a row from what the row stores, for whoever does not believe it."""
     return rounded_nusd(_exact_nusd(counts, {bucket: Decimal(rates[bucket]) for bucket in counts}))
+
+
+def stated_by(rates: Mapping[str, str] | None) -> str | None:
+    """Who stated the cost of a row, when it is no sum of usage times rates."""
+    source = (rates or {}).get("source", "")
+    return source.removeprefix(STATED_BY) if source.startswith(STATED_BY) else None
 
 
 def _exact_nusd(counts: Mapping[str, int], rates: Mapping[str, Decimal]) -> Decimal:

@@ -7,7 +7,7 @@ comments, unknown fields and several `data` lines are kept as they are.
 import re
 
 EVENT_LIMIT = 4 * 1024 * 1024
-"""An event longer than this is passed on in pieces of this size, unread: no provider sends one."""
+"""An event longer than this is passed on in pieces of this size, unread: no provider sends text in one."""
 
 _END = re.compile(rb"\n\r?\n")
 _BEFORE_END = 2
@@ -17,7 +17,8 @@ _BEFORE_END = 2
 class Events:
     """Feed bytes, get whole events with their trailing blank line."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = EVENT_LIMIT) -> None:
+        self._limit = limit
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -31,9 +32,9 @@ class Events:
         while True:
             found = _END.search(buffer, search_from)
             search_from = end = found.end() if found else len(buffer)
-            while end - start > EVENT_LIMIT + _BEFORE_END:
-                events.append(bytes(buffer[start : start + EVENT_LIMIT]))
-                start += EVENT_LIMIT
+            while end - start > self._limit + _BEFORE_END:
+                events.append(bytes(buffer[start : start + self._limit]))
+                start += self._limit
             if not found:
                 break
             events.append(bytes(buffer[start:end]))

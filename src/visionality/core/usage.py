@@ -40,7 +40,7 @@ TOKEN_LIMIT = 10**9
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Disjoint counts: tokens, but for the seconds of audio and the characters, searches and calls at the end."""
+    """Disjoint counts: tokens, but for the seconds of audio, the characters, images, searches and sessions at the end."""
 
     in_text: int = 0
     in_image: int = 0
@@ -61,8 +61,10 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     out_rejected_prediction: int = 0
     seconds_in: int = 0
     chars: int = 0
+    images: int = 0
     web_search: int = 0
     file_search: int = 0
+    code_session: int = 0
 
     @property
     def input_tokens(self) -> int:
@@ -112,6 +114,10 @@ class Metered(msgspec.Struct, frozen=True):
     """Set when the provider's numbers contradict each other."""
     stated_usd: Decimal | None = None
     """What the provider says that the call cost."""
+    answer_id: str | None = None
+    """The provider's name for this answer, where it can be asked for it again."""
+    otherwise: Usage | None = None
+    """The same call counted in other units, for a model that is priced by those."""
 
 
 def count(value: object) -> int:

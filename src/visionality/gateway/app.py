@@ -7,16 +7,18 @@ from typing import Any
 import structlog
 
 from visionality.core.call import Refusal
+from visionality.gateway.authenticate import grant_of, presented, without_keys
 from visionality.gateway.client import Client, Receive, Send, answer
 from visionality.gateway.connection import PRESENCE
+from visionality.gateway.passthrough import is_open, passed
 from visionality.gateway.pipeline import Call
 from visionality.gateway.refusals import refuse
-from visionality.gateway.routes import find, spoken
+from visionality.gateway.routes import Target, find, spoken
 from visionality.gateway.state import Gateway
 from visionality.gateway.upstream import Upstream
 from visionality.ledger.writer import LedgerWriter
 from visionality.pricebook.book import snapshot
-from visionality.registry.snapshot import SnapshotKeeper
+from visionality.registry.snapshot import SnapshotKeeper, SnapshotStale
 from visionality.runtime.clock import Clock
 from visionality.runtime.ids import uuid7
 from visionality.runtime.lifespan import lifespan
@@ -52,13 +54,7 @@ class GatewayApp:
         path = scope["raw_path"].decode("latin-1")
         target = find(method, path, headers)
         if target is not None:
-            deadlines = self._gateway.deadlines
-            client = Client(receive, send, scope["state"][PRESENCE], deadlines.begin())
-            query = scope["query_string"].decode("latin-1")
-            try:
-                await Call(self._gateway, target, method, query, headers, client).run()
-            finally:
-                deadlines.end(client.deadline)
+            await self._call(target, scope, receive, send)
         elif any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
             refusal = Refusal(
                 426, "upgrade_not_supported", "WebSockets are not served here: send the request over HTTP"
@@ -66,11 +62,39 @@ class GatewayApp:
             await refuse(send, spoken(path, headers), refusal, str(uuid7()))
         elif method in {"GET", "HEAD"} and path in {"/", "/livez", "/readyz"}:
             await self._health(path, send)
+        elif (target := passed(method, path)) and await self._may_pass(target, scope):
+            await self._call(target, scope, receive, send)
         else:
             refusal = Refusal(
                 404, "route_not_metered", f"{method} on this path is not metered here, so it is not served"
             )
             await refuse(send, spoken(path, headers), refusal, str(uuid7()))
+
+    async def _call(self, target: Target, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        deadlines = self._gateway.deadlines
+        client = Client(receive, send, scope["state"][PRESENCE], deadlines.begin())
+        query = scope["query_string"].decode("latin-1")
+        try:
+            path, headers = scope["raw_path"].decode("latin-1"), tuple(scope["headers"])
+            await Call(self._gateway, target, scope["method"], query, headers, client, path).run()
+        finally:
+            deadlines.end(client.deadline)
+
+    async def _may_pass(self, target: Target, scope: dict[str, Any]) -> bool:
+        """Whether the key's project may use a path without a meter; for everybody else it is not there.
+
+        The call decides again, and refuses by itself when the control data cannot be read.
+        """
+        query = scope["query_string"].decode("latin-1")
+        _, in_query = without_keys(query, target.provider.key_parameters)
+        try:
+            snapshot = await self._gateway.snapshots.current()
+            grant = grant_of(self._gateway, snapshot, presented(tuple(scope["headers"]), in_query))
+        except SnapshotStale:
+            return True
+        except Refusal:
+            return False
+        return is_open(grant, target.provider)
 
     async def _health(self, path: str, send: Send) -> None:
         if path == "/readyz" and not self._gateway.is_ready:

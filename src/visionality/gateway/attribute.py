@@ -36,7 +36,7 @@ def draft(request_id: UUID, organisation: Organisation, grant: Grant, target: Ta
         customer_id=grant.customer_id,
         task_id=grant.task_id,
         task_class=_CATALOGUE_CLASS
-        if target.route.kind == "catalogue"
+        if target.route.kind in {"catalogue", "result"}
         else grant.task_class or _DEFAULT_CLASS,
         cost_center=grant.cost_center,
         gl_code=grant.gl_code,

@@ -11,12 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from visionality.core.call import Ask, Headers, Request
 from visionality.core.usage import Metered
 from visionality.gateway.admit import Upstream as Admitted
 from visionality.gateway.client import Client
 from visionality.gateway.deadline import NEVER
-from visionality.gateway.dialects import StreamReader
+from visionality.gateway.dialects import Framing, StreamReader
 from visionality.gateway.headers import downwards, upwards
 from visionality.gateway.routes import Target
 from visionality.gateway.settle import NOTHING
@@ -41,6 +43,8 @@ class Exchange:
     failure: tuple[int, str, str] | None = None
     streaming: bool = False
     """Whether the client has the head of a stream already; `body` is then what was held back of it."""
+    reader: StreamReader | Framing | None = None
+    """Whoever reads that stream."""
     first_byte_at: float | None = None
 
 
@@ -110,8 +114,11 @@ class Forwarder:
     async def _send(self, body: bytes) -> Answer:
         upstream, request = self.upstream, self.request
         target = f"{request.path}?{request.query}" if request.query else request.path
+        headers = upwards(request.headers, self.target.provider.sends)
+        if upstream.signer is not None:
+            headers += upstream.signer.headers(request.method, target, headers, body)
         return await self.gateway.upstream.send(
-            upstream.base_url, upstream.credential, request.method, target, upwards(request.headers), body
+            upstream.base_url, upstream.credential, request.method, target, headers, body
         )
 
     async def _without_injection(self, refused: Answer) -> Answer:
@@ -126,22 +133,23 @@ class Forwarder:
     async def _whole(self, answer: Answer) -> None:
         exchange, dialect = self.exchange, self.target.route.dialect
         exchange.body = exchange.body or await answer.whole(ANSWER_LIMIT)
-        if self.target.route.kind != "model_call" or answer.status >= 300:
+        kind = self.target.route.kind
+        if kind not in {"model_call", "result"} or answer.status >= 300:
             return
         body, headers = exchange.body, answer.headers
         metered = dialect.metered_body(body, self.document, headers) if answer.status == 200 else None
-        if metered is None:
-            exchange.metered = dialect.reader(self.ask).metered(self.document)
+        if metered is not None:
+            exchange.metered = metered
+        elif kind == "model_call":
+            exchange.metered = self._learned(dialect.reader(self.ask))
             exchange.failure = (502, "upstream_nonsense", "the provider's answer is not of the expected form")
-            return
-        exchange.metered = metered
 
     async def _stream(self, answer: Answer, reader: StreamReader) -> None:
         exchange = self.exchange
         head = [*downwards(answer.headers, self.request_id), (b"x-accel-buffering", b"no")]
         send = self.client.send
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        exchange.streaming = True
+        exchange.streaming, exchange.reader = True, reader
         try:
             while chunk := await answer.read():
                 out = reader.feed(chunk)
@@ -153,10 +161,16 @@ class Forwarder:
                     await _tail(answer, reader)
                     break
         finally:
-            exchange.metered = reader.metered(self.document)
+            exchange.metered = self._learned(reader)
             exchange.body = reader.finish()
         if not reader.complete and exchange.metered.finish != "upstream_error":
             exchange.finish = "truncated"
+
+    def _learned(self, reader: StreamReader) -> Metered:
+        """What a reader knows, and what the headers say of the tier."""
+        metered = reader.metered(self.document)
+        served = self.target.route.dialect.served_tier(self.exchange.headers)
+        return replace(metered, tier=metered.tier | served) if served else metered
 
     def _client_left(self) -> None:
         settings, deadline = self.gateway.settings, self.client.deadline
@@ -174,11 +188,11 @@ class Forwarder:
         exchange.failure = (status, code, message)
         exchange.finish = code
         if (
-            exchange.metered.source == "none"
+            exchange.metered is NOTHING
             and self.target.route.kind == "model_call"
             and exchange.status in {0, 200}
         ):
-            exchange.metered = self.target.route.dialect.reader(self.ask).metered(self.document)
+            exchange.metered = self._learned(self.target.route.dialect.reader(self.ask))
 
 
 async def _tail(answer: Answer, reader: StreamReader) -> None:

@@ -27,6 +27,10 @@ _NOT_UP = _HOP_BY_HOP | {
     b"accept-encoding",
     b"openai-organization",
     b"openai-project",
+    b"x-goog-user-project",
+    b"x-amz-date",
+    b"x-amz-security-token",
+    b"x-amz-content-sha256",
     b"forwarded",
     b"via",
 }
@@ -39,22 +43,29 @@ _NOT_DOWN = _HOP_BY_HOP | {
     b"date",
     b"alt-svc",
     b"strict-transport-security",
+    b"x-litellm-model-api-base",
 }
 
 
-def upwards(headers: Headers) -> Headers:
-    """The client's headers without its credential, wherever it sits, and without what is between it and us."""
+def upwards(headers: Headers, sends: Headers = ()) -> Headers:
+    """The client's headers without its credential, wherever it sits, and without what is between it and us.
+
+    What `sends` names stands in place of the client's own.
+    """
     not_up = _NOT_UP | {
         token.strip().lower()
         for name, value in headers
         if name == b"connection"
         for token in value.split(b",")
     }
-    return tuple(
+    if sends:
+        not_up |= {name for name, _ in sends}
+    kept = tuple(
         header
         for header in headers
         if header[0] not in not_up and not header[0].startswith(_NOT_UP_PREFIXES) and _HANDLE not in header[1]
     )
+    return kept + sends
 
 
 def downwards(headers: Headers, request_id: str) -> list[tuple[bytes, bytes]]:

@@ -1,25 +1,30 @@
 """The life of one call: authenticate, attribute, admit, forward, meter, settle, and only then the last byte."""
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import structlog
+from msgspec.structs import replace
 
-from visionality.core.body import BadBody
+from visionality.core.aws_signature import Signature
+from visionality.core.body import BadBody, parsed
 from visionality.core.call import Ask, Headers, Refusal, Request
 from visionality.core.money import usd
 from visionality.core.row import Row
-from visionality.gateway import admit, attribute, authenticate, client, settle
+from visionality.gateway import admit, attribute, authenticate, client, later, passthrough, settle
+from visionality.gateway.again import wait_before_next
 from visionality.gateway.client import Client, ClientGone
+from visionality.gateway.dialects import Framing
 from visionality.gateway.forward import Exchange, Forwarder
 from visionality.gateway.headers import downwards
 from visionality.gateway.refusals import refuse
-from visionality.gateway.routes import Target
+from visionality.gateway.routes import Target, settled
 from visionality.gateway.state import Gateway
 from visionality.ledger.writer import Hold, LedgerAway
-from visionality.registry.snapshot import Organisation, SnapshotStale
+from visionality.registry.snapshot import Grant, Organisation, Snapshot, SnapshotStale
 from visionality.runtime.ids import uuid7
 
 log = structlog.get_logger()
@@ -37,6 +42,8 @@ class Call:
     query: str
     headers: Headers
     client: Client
+    path: str
+    """As it was received."""
     id: UUID = field(default_factory=uuid7)
     started: float = 0.0
     row: Row | None = None
@@ -50,6 +57,7 @@ class Call:
             assert self.organisation is not None
             upstream = admit.upstream_for(self.gateway, self.organisation, self.target)
             row.provider = upstream.name
+            draft = replace(row) if upstream.retries else row
             hold = await admit.hold(self.gateway, row, self.target, upstream, request, ask)
         except Refusal as refusal:
             await self._refused(refusal)
@@ -60,31 +68,48 @@ class Call:
             log.exception("admission_failed", request_id=str(self.id))
             await self._refused(Refusal(500, "internal_error", "the gateway failed before the call was sent"))
             return
-        forwarder = Forwarder(
-            self.gateway, self.client, self.target, upstream, request, ask, document, str(self.id)
-        )
-        exchange = await self._held(forwarder, row)
-        try:
-            self._completed(row, upstream, exchange)
-        except Exception:
-            log.exception("pricing_failed", request_id=str(self.id))
-            settle.unpriced(self.gateway, row, self.started)
-        durable = await self._durable(row, hold)
-        await self._answered(row, exchange, durable=durable)
+        asked = (request, ask, document)
+        exchange = await self._forwarded(row, upstream, asked)
+        while await self._may_repeat(exchange, row, upstream):
+            again = replace(draft, attempt=row.attempt + 1)
+            held = admit.held(self.gateway, again, self.target, upstream, request, ask)
+            row.entry = "attempt"
+            durable = await self._settled(row, hold, upstream, exchange, held)
+            self.row, row, hold = again, again, held
+            if not durable:
+                await self._refused(Refusal(503, "ledger_unavailable", admit.NOT_DURABLE), hold)
+                return
+            exchange = await self._forwarded(row, upstream, asked)
+        earlier_is_durable = await self._settled_earlier(upstream, exchange)
+        durable = await self._settled(row, hold, upstream, exchange)
+        await self._answered(row, exchange, durable=durable and earlier_is_durable)
 
     async def _identified(self) -> tuple[Row, Request, Ask, dict[str, Any]]:
         """Who calls and what is asked. From here on a refusal leaves a row."""
-        key = authenticate.presented(self.headers)
+        in_query: list[str] = []
+        if self.query:
+            names = self.target.provider.key_parameters
+            self.query, in_query = authenticate.without_keys(self.query, names)
+        signed = authenticate.signature(self.target, self.headers)
+        key = "" if signed else authenticate.presented(self.headers, in_query)
         try:
             snapshot = await self.gateway.snapshots.current()
         except SnapshotStale as error:
             raise Refusal(503, "revocation_stale", str(error)) from None
-        grant = authenticate.grant_of(self.gateway, snapshot, key)
+        body = None
+        if signed is None:
+            grant = authenticate.grant_of(self.gateway, snapshot, key)
+        else:
+            grant, body = await self._signer(snapshot, signed)
         self.organisation = snapshot.organisations[grant.org_id]
         self.row = row = attribute.draft(self.id, self.organisation, grant, self.target)
         authenticate.check(grant, self.gateway.clock())
-        settings = self.gateway.settings
-        body = await client.body(self.client, self.headers, settings.max_body_bytes, settings.body_timeout)
+        if self.target.route.kind == "passthrough":
+            self.target = passthrough.opened(self.target, grant, row)
+        if body is None:
+            body = await self._body()
+        if self.target.is_open:
+            self._settle_target(row, body)
         request = Request(self.method, self.target.suffix, self.query, self.headers, body)
         document: dict[str, Any] = {}
         ask = _NO_QUESTION
@@ -98,8 +123,31 @@ class Call:
         attribute.with_request(row, request, ask)
         return row, request, ask, document
 
-    async def _held(self, forwarder: Forwarder, row: Row) -> Exchange:
+    def _settle_target(self, row: Row, body: bytes) -> None:
+        """Learn from the body where the call goes. Raises Refusal."""
+        try:
+            self.target, self.headers = settled(parsed(body), self.headers)
+        except BadBody as bad:
+            raise Refusal(400, bad.code, str(bad)) from None
+        row.provider, row.dialect = self.target.provider.name, self.target.route.dialect.name
+
+    async def _body(self) -> bytes:
+        settings = self.gateway.settings
+        return await client.body(self.client, self.headers, settings.max_body_bytes, settings.body_timeout)
+
+    async def _signer(self, snapshot: Snapshot, signed: Signature) -> tuple[Grant, bytes]:
+        """Whose signature it is, and the body that it covers. Raises Refusal."""
+        grant = authenticate.grant_that_signs(snapshot, signed)
+        body = await self._body()
+        request = Request(self.method, self.path, self.query, self.headers, body)
+        authenticate.check_signature(self.gateway, grant, signed, request)
+        return grant, body
+
+    async def _forwarded(
+        self, row: Row, upstream: admit.Upstream, asked: tuple[Request, Ask, dict[str, Any]]
+    ) -> Exchange:
         """Forward under the hold. A fault of ours still settles: the call may have left."""
+        forwarder = Forwarder(self.gateway, self.client, self.target, upstream, *asked, str(self.id))
         try:
             return await forwarder.run()
         except Exception as error:
@@ -111,6 +159,10 @@ class Call:
     def _completed(self, row: Row, upstream: admit.Upstream, exchange: Exchange) -> None:
         """Price the call and write into its row what came of it."""
         settle.price(self.gateway, row, self.target, upstream, exchange.metered)
+        settle.compare(row, self.target, exchange.headers)
+        if self.target.route.kind == "passthrough":
+            was_sent = exchange.failure is None or exchange.failure[1] != "upstream_unreachable"
+            passthrough.price(row, self.target, exchange.status, was_sent=was_sent)
         settle.stamp(self.gateway, row, self.started)
         row.finish = exchange.finish or row.finish
         row.status_code = (
@@ -123,12 +175,52 @@ class Call:
             row.decision, row.reason = "failed", exchange.failure[1]
         elif exchange.status >= 400:
             row.decision, row.reason = "failed", "upstream_refused"
-        elif exchange.metered.finish == "upstream_error":
+        elif exchange.metered.finish in {"upstream_error", "failed"}:
             row.decision, row.reason = "failed", "upstream_error"
 
-    async def _durable(self, row: Row, hold: Hold | None) -> bool:
-        """Make the row durable. False when that took longer than a client is made to wait."""
-        rest = settle.rest_of(row, hold, self.gateway) if hold else None
+    async def _settled_earlier(self, upstream: admit.Upstream, exchange: Exchange) -> bool:
+        """Charge the earlier call whose answer this is; it is no usage of this one. False when that is not durable yet."""
+        if self.target.route.kind != "result":
+            return True
+        metered, exchange.metered = exchange.metered, settle.NOTHING
+        assert self.organisation is not None
+        try:
+            org_id = self.organisation.org_id
+            return await later.settle_begun(self.gateway, org_id, self.target, upstream, metered)
+        except Exception:
+            log.exception("pricing_failed", request_id=str(self.id))
+            return False
+
+    async def _may_repeat(self, exchange: Exchange, row: Row, upstream: admit.Upstream) -> bool:
+        """Wait for the next attempt, where there is to be one. False too when the client leaves or the server stops."""
+        wait = wait_before_next(exchange, row.attempt, upstream.retries)
+        if wait is None:
+            return False
+        try:
+            await asyncio.sleep(wait)
+        except asyncio.CancelledError:
+            return False
+        return not self.client.presence.gone
+
+    async def _settled(
+        self,
+        row: Row,
+        hold: Hold,
+        upstream: admit.Upstream,
+        exchange: Exchange,
+        next_hold: Hold | None = None,
+    ) -> bool:
+        """Finish a row and make it durable, in the transaction that holds the next attempt's money.
+
+        False when that took longer than a client is made to wait.
+        """
+        try:
+            self._completed(row, upstream, exchange)
+        except Exception:
+            log.exception("pricing_failed", request_id=str(self.id))
+            settle.unpriced(self.gateway, row, self.started)
+        goes_on = next_hold or later.hold_for(row, hold, exchange.metered, self.gateway)
+        rest = goes_on or settle.rest_of(row, hold, self.gateway)
         return await self.gateway.writer.settle_within(row, hold, rest)
 
     async def _answered(self, row: Row, exchange: Exchange, *, durable: bool) -> None:
@@ -145,6 +237,8 @@ class Call:
             last = exchange.body
             if failure:
                 last = dialect.stream_error(failure[1], failure[2], request_id)
+                if isinstance(exchange.reader, Framing):
+                    last = exchange.reader.framed(last)
             await self.client.send({"type": "http.response.body", "body": last})
         elif failure:
             await refuse(self.client.send, dialect, Refusal(*failure), request_id)
@@ -154,7 +248,7 @@ class Call:
                 headers.append((b"x-vis-cost-usd", usd(row.cost_nusd).encode()))
             await client.answer(self.client.send, exchange.status, headers, exchange.body)
 
-    async def _refused(self, refusal: Refusal) -> None:
+    async def _refused(self, refusal: Refusal, hold: Hold | None = None) -> None:
         if self.row is not None:
             row = self.row
             row.decision, row.reason, row.status_code = "refused", refusal.code, refusal.status
@@ -162,7 +256,7 @@ class Call:
             settle.stamp(self.gateway, row, self.started)
             if refusal.code == "ledger_unavailable":  # the client has waited for the ledger already
                 with suppress(LedgerAway):
-                    self.gateway.writer.settle(row, None)
+                    self.gateway.writer.settle(row, hold)
             else:
-                await self._durable(row, None)
+                await self.gateway.writer.settle_within(row, None)
         await refuse(self.client.send, self.target.route.dialect, refusal, str(self.id))

@@ -1,17 +1,31 @@
 """From a request's method and path to a provider's route. What is not in the table is refused.
 
 A route stands under its provider's name (`/openai/v1/chat/completions`) and bare (`/v1/chat/completions`), for the
-first provider that claims it. `/v1/models` is claimed by Anthropic too, whose SDK says so with its version header.
-Under any other name OpenAI's routes stand, for a provider that an operator has set up by that name.
+first provider that claims it. `/v1/models` is claimed by Anthropic and Google too, whose SDKs say so with their headers.
+Under any other name OpenAI's routes stand, for a provider that an operator has set up by that name. Under `/cursor`
+the body tells the route.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
 from urllib.parse import unquote
 
-from visionality.core.call import Headers
-from visionality.gateway.dialects import CHAT_COMPLETIONS, MESSAGES, Dialect
-from visionality.gateway.providers import ANTHROPIC, BY_NAME, NAME, PROVIDERS, Provider, Route, compatible
+from visionality.core.call import Headers, Refusal
+from visionality.gateway import cursor
+from visionality.gateway.dialects import CHAT_COMPLETIONS, CONVERSE, GEMINI, MESSAGES, Dialect
+from visionality.gateway.providers import (
+    ANTHROPIC,
+    BY_NAME,
+    GOOGLE,
+    OPENAI,
+    PROVIDERS,
+    Provider,
+    Route,
+    named,
+)
 
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}"
 _PLACES = {
@@ -19,6 +33,7 @@ _PLACES = {
     "model": _SEGMENT,
     "model_id": r"(?:[A-Za-z0-9._:~-]|%3[Aa]|%2[Ff]){1,2048}",
 }
+_GENERATES = (":generateContent", ":streamGenerateContent")
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -30,10 +45,15 @@ class Target:
     route: Route
     suffix: str
     model: str | None = None
+    is_open: bool = False
+    """Whether the body is still to tell the target; this one then says how to refuse until it came."""
+    usd_per_request: Decimal | None = None
+    """What an operator declared for a call without a meter."""
 
 
 _EXACT: dict[tuple[str, str], list[tuple[Provider, Route]]] = {}
-_OPEN: list[tuple[re.Pattern[str], list[tuple[Provider, Route]]]] = []
+_OPEN: dict[tuple[str, str], list[tuple[re.Pattern[str], list[tuple[Provider, Route]]]]] = {}
+"""Paths with places in them, by method and first segment."""
 
 
 def _add(path: str, provider: Provider, route: Route) -> None:
@@ -45,17 +65,19 @@ def _add(path: str, provider: Provider, route: Route) -> None:
     pattern = literal[0]
     for name, part in zip(names, literal[1:], strict=True):
         pattern += f"(?P<{name}>{_PLACES[name]}){part}"
-    compiled = re.compile(f"{route.method} {pattern}")
-    known = next((claims for one, claims in _OPEN if one.pattern == compiled.pattern), None)
+    compiled = re.compile(pattern)
+    beside = _OPEN.setdefault((route.method, path.split("/", 2)[1]), [])
+    known = next((claims for one, claims in beside if one.pattern == compiled.pattern), None)
     if known is None:
-        _OPEN.append((compiled, [(provider, route)]))
+        beside.append((compiled, [(provider, route)]))
     else:
         known.append((provider, route))
 
 
 for _provider in PROVIDERS:
     for _route in _provider.routes:
-        _add(f"/{_provider.name}{_route.path}", _provider, _route)
+        for _name in (_provider.name, *_provider.aliases):
+            _add(f"/{_name}{_route.path}", _provider, _route)
         _add(_route.path, _provider, _route)
 
 
@@ -64,25 +86,62 @@ def find(method: str, path: str, headers: Headers) -> Target | None:
     if exact := _EXACT.get((method, path)):
         provider, route = _claimed(exact, headers)
         return Target(provider, route, route.suffix)
-    for pattern, claims in _OPEN:
-        if match := pattern.fullmatch(f"{method} {path}"):
+    for pattern, claims in _OPEN.get((method, path[1:].partition("/")[0]), ()):
+        if match := pattern.fullmatch(path):
             provider, route = _claimed(claims, headers)
             places = match.groupdict()
             model = places.get("model") or unquote(places.get("model_id", ""))
             return Target(provider, route, route.suffix.format_map(places), model or None)
-    return _compatible(method, path, headers)
+    return _cursor(method, path, headers) or _compatible(method, path, headers)
+
+
+def settled(document: Mapping[str, Any], headers: Headers) -> tuple[Target, Headers]:
+    """The target that the body of an open one tells, and the headers with what its vendor insists on. Raises Refusal."""
+    target = find("POST", cursor.path_of(document, headers), headers)
+    if target is None:
+        raise Refusal(
+            404, "route_not_metered", "bodies of this format are not metered here, so they are not served"
+        )
+    if target.provider is ANTHROPIC and not _speaks_anthropic(headers):
+        headers += (cursor.ANTHROPIC_VERSION,)
+    return target, headers
+
+
+def _cursor(method: str, path: str, headers: Headers) -> Target | None:
+    """With or without `/v1`: whichever address Cursor was given, it appends the rest."""
+    if not path.startswith("/cursor/"):
+        return None
+    rest = "/v1/" + path.removeprefix("/cursor/").removeprefix("v1/")
+    if method == "GET" and rest.startswith("/v1/models"):
+        return find(method, f"/openai{rest}", headers)
+    if method != "POST" or rest not in cursor.PATHS:
+        return None
+    likely = cursor.MESSAGES if spoken(path, headers) is MESSAGES else cursor.CHAT
+    target = find(method, likely, headers)
+    return target and replace(target, is_open=True)
 
 
 def _compatible(method: str, path: str, headers: Headers) -> Target | None:
     name, slash, rest = path[1:].partition("/")
-    if not slash or name in BY_NAME or not NAME.fullmatch(name):
+    provider = None if not slash or name in BY_NAME else named(name)
+    as_openai = None if provider is None else find(method, f"/openai/{rest}", headers)
+    if provider is None or as_openai is None or as_openai.provider is not OPENAI:
         return None
-    as_openai = find(method, f"/openai/{rest}", headers)
-    return as_openai and replace(as_openai, provider=compatible(name))
+    if as_openai.route not in provider.routes:
+        return None
+    return replace(as_openai, provider=provider)
 
 
 def spoken(path: str, headers: Headers) -> Dialect:
     """The dialect to refuse in when no route matches."""
+    if path.startswith(("/bedrock", "/model/")):
+        return CONVERSE
+    if (
+        path.startswith(("/google", "/gemini", "/v1beta"))
+        or path.endswith(_GENERATES)
+        or _speaks_google(headers)
+    ):
+        return GEMINI
     if path.startswith("/anthropic") or path.endswith("/messages") or _speaks_anthropic(headers):
         return MESSAGES
     return CHAT_COMPLETIONS
@@ -92,7 +151,12 @@ def _speaks_anthropic(headers: Headers) -> bool:
     return any(name == b"anthropic-version" for name, _ in headers)
 
 
+def _speaks_google(headers: Headers) -> bool:
+    return any(name == b"x-goog-api-key" for name, _ in headers)
+
+
 def _claimed(claims: list[tuple[Provider, Route]], headers: Headers) -> tuple[Provider, Route]:
-    if len(claims) > 1 and _speaks_anthropic(headers):
-        return next((claim for claim in claims if claim[0] is ANTHROPIC), claims[0])
+    if len(claims) > 1:
+        vendor = ANTHROPIC if _speaks_anthropic(headers) else GOOGLE if _speaks_google(headers) else None
+        return next((claim for claim in claims if claim[0] is vendor), claims[0])
     return claims[0]

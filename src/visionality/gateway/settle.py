@@ -1,11 +1,12 @@
 """After a call: usage times rates is cost, and the row is final."""
 
+import re
 from datetime import timedelta
 
 from visionality.core.call import Headers, clean
 from visionality.core.family import model_family
 from visionality.core.money import NANO, rounded_nusd
-from visionality.core.pricing import cost_of
+from visionality.core.pricing import STATED_BY, UNKNOWN, Price, cost_of
 from visionality.core.row import Row
 from visionality.core.usage import Metered, Usage
 from visionality.gateway.admit import Upstream
@@ -16,6 +17,7 @@ from visionality.runtime.ids import uuid7
 
 NOTHING = Metered(Usage(), "none")
 _UPSTREAM_IDS = frozenset({b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id"})
+_AMOUNT = re.compile(rb"\d{1,12}(\.\d{1,30})?([eE][+-]?\d{1,3})?")
 REST_STANDS = timedelta(minutes=15)
 """How long the uncertain rest of an estimated call stays held, for a true-up to come."""
 
@@ -29,13 +31,11 @@ def stamp(gateway: Gateway, row: Row, started: float) -> None:
 
 def price(gateway: Gateway, row: Row, target: Target, upstream: Upstream, metered: Metered) -> None:
     """Write usage and money into the row, priced by the model and tier that were served."""
-    usage = metered.usage
-    requested = row.model_requested
-    row.model_used = metered.model or (upstream.models.get(requested, requested) if requested else None)
+    row.model_used = _served(target, upstream, row.model_requested, metered.model)
     row.model_family = model_family(row.model_used)
     row.served_tier = ",".join(sorted(metered.tier.values())) if metered.tier else None
-    counts = usage.counts()
-    row.usage = counts or None
+    usage, priced = _priced(gateway, row, target, metered)
+    row.usage = usage.counts() or None
     row.raw_usage = metered.raw_usage
     row.usage_source = metered.source
     row.input_tokens = usage.input_tokens
@@ -46,25 +46,48 @@ def price(gateway: Gateway, row: Row, target: Target, upstream: Upstream, metere
     row.finish = row.finish or metered.finish
     if metered.problem:
         row.tags = {**(row.tags or {}), "usage_problem": metered.problem}
-    if target.route.kind == "free":
-        row.price_state = "free"
-        return
-    if row.model_used is None or metered.source == "none":
-        row.price_state = "known"
-        return
-    if target.provider.states_cost and metered.stated_usd is not None:
-        row.cost_nusd = row.billed_nusd = rounded_nusd(metered.stated_usd * NANO)
-        row.price_state = "known"
-        row.rates = {"source": f"{target.provider.name}: the cost in its answer"}
-        return
-    card = gateway.books[row.org_id].card(
-        target.provider.price_list, row.model_used, gateway.clock(), metered.tier, usage.total_input_tokens
-    )
-    priced = cost_of(counts, card)
     row.cost_nusd = row.billed_nusd = priced.cost_nusd
     row.price_state = priced.state
     row.price_version = priced.version
     row.rates = priced.rates
+
+
+def _priced(gateway: Gateway, row: Row, target: Target, metered: Metered) -> tuple[Usage, Price]:
+    """The usage, in the units that its model is priced in where there is a choice, and what it costs."""
+    if target.route.kind == "free":
+        return metered.usage, Price(0, "free")
+    if metered.source == "none":
+        return metered.usage, Price(0, "known")
+    if target.provider.states_cost and metered.stated_usd is not None:
+        cost_nusd = rounded_nusd(metered.stated_usd * NANO)
+        return metered.usage, Price(cost_nusd, "known", rates={"source": STATED_BY + target.provider.name})
+    if row.model_used is None:
+        return metered.usage, UNKNOWN
+    book, at = gateway.books[row.org_id], gateway.clock()
+    found = []
+    for usage in (metered.usage,) if metered.otherwise is None else (metered.usage, metered.otherwise):
+        card = book.card(
+            target.provider.price_list, row.model_used, at, metered.tier, usage.total_input_tokens
+        )
+        found.append((usage, cost_of(usage.counts(), card)))
+        if found[-1][1].state == "known":
+            return found[-1]
+    return found[0]
+
+
+def _served(target: Target, upstream: Upstream, requested: str | None, answered: str | None) -> str | None:
+    """The model that served a call: an answer that only repeats the name of a deployment does not say it."""
+    if requested and (answered is None or (answered == requested and requested in upstream.models)):
+        return target.provider.model_of(requested, upstream.models)
+    return answered
+
+
+def compare(row: Row, target: Target, headers: Headers) -> None:
+    """Keep the cost that a proxy says, to compare ours with. It is no money: it can come before the answer's end."""
+    name = target.provider.cost_header
+    said = next((value for key, value in headers if key == name), b"") if name else b""
+    if _AMOUNT.fullmatch(said):
+        row.tags = {**(row.tags or {}), "stated_usd": said.decode()}
 
 
 def unpriced(gateway: Gateway, row: Row, started: float) -> None:

@@ -9,8 +9,10 @@ from uuid import UUID
 
 import msgspec
 
+from visionality.core.aws_signature import secret_key
 from visionality.core.handle import at_rest
 from visionality.gateway.deadline import Deadlines
+from visionality.gateway.providers import named
 from visionality.gateway.upstream import Upstream
 from visionality.ledger.writer import LedgerWriter
 from visionality.pricebook.book import Override, PriceBook
@@ -18,7 +20,7 @@ from visionality.registry.snapshot import Grant, Organisation, ProviderRecord, S
 from visionality.runtime.clock import Clock
 from visionality.runtime.settings import Settings
 from visionality.vault.keyproviders._core import KeyProvider
-from visionality.vault.purposes import HANDLE_PEPPER, organisation_context, provider_context
+from visionality.vault.purposes import AWS_PAIRS, HANDLE_PEPPER, organisation_context, provider_context
 from visionality.vault.sealing import unseal
 
 
@@ -29,6 +31,13 @@ class Opened:
     secret: bytes
     models: Mapping[str, str]
     """From the name of a deployment to the model that it runs."""
+    retries: int
+
+
+def _price_list(name: str) -> str:
+    """Where the price book keeps what an operator set for a provider: with the list that its calls are priced by."""
+    provider = named(name)
+    return name if provider is None else provider.price_list
 
 
 @dataclass(slots=True)
@@ -47,16 +56,18 @@ class Gateway:
     snapshots: SnapshotKeeper = field(init=False)
     upstream: Upstream = field(init=False)
     _pepper: bytes = field(init=False)
+    _pairing: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         self._pepper = self.keys.secret(HANDLE_PEPPER)
+        self._pairing = self.keys.secret(AWS_PAIRS)
 
     def organisation_changed(self, organisation: Organisation) -> None:
         """Follow a reloaded snapshot: a new price book, and no secret that is no longer listed."""
         self.books[organisation.org_id] = PriceBook(
             Override(
                 record.version,
-                record.provider,
+                _price_list(record.provider),
                 record.model,
                 {
                     bucket: Decimal(rate)
@@ -75,6 +86,10 @@ class Gateway:
     def grant(self, snapshot: Snapshot, handle: str) -> Grant | None:
         return snapshot.grants.get(at_rest(self._pepper, handle))
 
+    def aws_secret(self, grant: Grant) -> str:
+        """The secret half of the AWS key pair that a grant has."""
+        return secret_key(self._pairing, grant.handle_hmac)
+
     def open(self, org_id: UUID, record: ProviderRecord) -> Opened:
         """A provider's credential, opened once. Raises SealBroken."""
         opened = self.opened.get((org_id, record.credential_id))
@@ -84,7 +99,8 @@ class Gateway:
             )
             context = provider_context(org_id, record.credential_id, record.kek_id, record.generation)
             options = msgspec.json.decode(record.options, type=dict[str, Any])
-            opened = Opened(unseal(kek, context, record.sealed), options.get("models", {}))
+            secret = unseal(kek, context, record.sealed)
+            opened = Opened(secret, options.get("models", {}), options.get("retries", 0))
             self.opened[org_id, record.credential_id] = opened
         return opened
 

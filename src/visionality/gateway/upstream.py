@@ -466,7 +466,8 @@ class _Origin:
     def __post_init__(self) -> None:
         self._before = self.place.path.encode("ascii")
         lines = [b"host: " + self.place.authority.encode(), b"accept-encoding: identity"]
-        lines.append(b"%b: %b" % self.credential)
+        if self.credential[0]:  # a signed request has its own
+            lines.append(b"%b: %b" % self.credential)
         if self.proxy is not None and not self.place.tls:
             self._before = f"http://{self.place.authority}".encode() + self._before
             lines += self.proxy.credential

@@ -7,9 +7,11 @@ update vis.writers set fenced_at = now()
 returning writer_no, process;
 
 -- name: orphans
--- Holds that nobody will settle: of fenced writers, and those past their expiry.
+-- Holds that nobody will settle: of fenced writers, and those past their expiry. A draft that is a true-up waits for
+-- an answer that any writer may see, so only its expiry counts.
 select h.org_id, h.hold_id, h.request_id, h.amount_nusd, h.expires_at, h.draft
   from vis.budget_holds h
   join vis.writers w on w.writer_no = h.writer_no
- where (w.fenced_at is not null and h.draft is not null) or h.expires_at < now()
+ where (w.fenced_at is not null and h.draft is not null and h.draft::json ->> 'entry' is distinct from 'true_up')
+    or h.expires_at < now()
  order by h.expires_at limit $1;

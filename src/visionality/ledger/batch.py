@@ -67,6 +67,14 @@ class Work(msgspec.Struct, eq=False):
     due: float = inf
 
 
+class Look(msgspec.Struct, eq=False):
+    """Somebody who wants to know whether a hold stands."""
+
+    found: asyncio.Future[Hold | None]
+    org_id: UUID
+    hold_id: UUID
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """Where a writer stands: its number, and the last number of each of its two streams."""

@@ -18,13 +18,14 @@ import os
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from math import inf
+from uuid import UUID
 
 import asyncpg
 import msgspec
 import structlog
 
 from visionality.core.row import Row
-from visionality.ledger.batch import Batch, Hold, Numbers, Work, compose, placeholder, true_up
+from visionality.ledger.batch import Batch, Hold, Look, Numbers, Work, compose, placeholder, true_up
 from visionality.ledger.connection import AWAY, WriterConnection
 from visionality.runtime.clock import Clock
 from visionality.runtime.settings import Settings
@@ -69,6 +70,7 @@ class LedgerWriter:
         self._link = WriterConnection(dsn, f"vis-{process}")
         self._numbers = Numbers()
         self._waiting: list[Work] = []
+        self._looks: list[Look] = []
         self._sent: list[Work] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
@@ -111,6 +113,18 @@ class LedgerWriter:
         except asyncio.CancelledError:
             self._abandon(work)
             raise
+
+    async def standing(self, org_id: UUID, hold_id: UUID) -> Hold | None:
+        """The hold of this id, if it stands. Raises LedgerAway."""
+        if not self.connected:
+            raise LedgerAway("the ledger's database is away")
+        look = Look(asyncio.get_running_loop().create_future(), org_id, hold_id)
+        self._looks.append(look)
+        self._wake.set()
+        try:
+            return await asyncio.wait_for(look.found, self._commit_wait)
+        except TimeoutError:
+            raise LedgerAway(f"the ledger did not answer within {self._commit_wait:g} s") from None
 
     def settle(self, row: Row, hold: Hold | None, rest: Hold | None = None) -> Awaitable[None]:
         """Queue a row, with the hold it settles and a hold for what stays uncertain. Await it to know it is durable.
@@ -193,8 +207,10 @@ class LedgerWriter:
         beat = loop.call_later(self._heartbeat, self._beat_is_due)
         while self._waiting or not self._closing:
             self._wake.clear()
-            if not (self._waiting or self._beating):
+            if not (self._waiting or self._beating or self._looks):
                 await self._wake.wait()
+            if self._looks:
+                await self._look()
             if self._beating:
                 self._beating = False
                 await self._beat()
@@ -214,6 +230,15 @@ class LedgerWriter:
         if standing is None:
             log.error("writer_was_fenced", writer_no=self.writer_no)
             await self._register()
+
+    async def _look(self) -> None:
+        looks, self._looks = self._looks, []
+        orgs, holds = [look.org_id for look in looks], [look.hold_id for look in looks]
+        found = await self._link.ask(lambda live: live.fetch(_SQL["standing"], orgs, holds))
+        standing = {(record["org_id"], record["hold_id"]): Hold(*record) for record in found}
+        for look in looks:
+            if not look.found.done():
+                look.found.set_result(standing.get((look.org_id, look.hold_id)))
 
     async def _register(self) -> None:
         while True:
@@ -278,7 +303,12 @@ class LedgerWriter:
         kept = []
         for work in works:
             if work.take is None or work.take.hold_id in standing:
+                if work.take is not None:
+                    standing.remove(work.take.hold_id)  # of two that want the same hold, the first has it
                 kept.append(work)
+                continue
+            if work.row is not None and work.row.entry == "true_up":  # another who knew it has written it
+                self._finished(work)
                 continue
             log.error("hold_was_taken", hold_id=str(work.take.hold_id), request_id=str(work.take.request_id))
             if work.taken_as == "settle" and work.row is not None:

@@ -56,10 +56,15 @@ _PRICE_KEYS: dict[str, tuple[str, ...]] = {
     "out_rejected_prediction": ("output_mtok",),
     "seconds_in": ("input_audio_hours", "audio_hours"),
     "chars": ("input_mchars",),
+    "images": (),
     "web_search": ("web_searches_kcount",),
     "file_search": ("storage_searches_kcount",),
+    "code_session": (),
 }
-"""Bucket -> the snapshot's price keys, the nearest first; a missing special price falls back to the general one."""
+"""Bucket -> the snapshot's price keys, the nearest first; a missing special price falls back to the general one.
+
+It prices no image by the piece: what they cost depends on size and quality, so that is the operator's to say.
+"""
 
 BUCKETS = tuple(_PRICE_KEYS)
 
@@ -68,7 +73,7 @@ _MINUTE = 60
 CACHED = 4096
 """Look-ups that are remembered of each kind; clients make names up, so there must be an end."""
 _ONE = Decimal(1)
-_NOT_TOKENS = frozenset({"seconds_in", "chars", "web_search", "file_search"})
+_NOT_TOKENS = frozenset({"seconds_in", "chars", "images", "web_search", "file_search", "code_session"})
 _FINEST = Decimal("1e-9")
 
 
@@ -181,7 +186,7 @@ def _model(provider: str, model: str) -> "ModelInfo | None":
     """
     bundled = snapshot()
     found = next((one for one in bundled.providers if one.id == provider), None)
-    return found and found.find_model(model, all_providers=bundled.providers)
+    return None if found is None else found.find_model(model, all_providers=bundled.providers)
 
 
 @lru_cache(CACHED)

@@ -59,6 +59,8 @@ class Grant:
     task_class: str | None
     memo: str | None
     url: str | None
+    passthrough: str | None
+    """The providers to which calls without a meter may go, as JSON text: each with the US dollars of a request or null."""
 
 
 @dataclass(frozen=True, slots=True)

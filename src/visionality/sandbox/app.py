@@ -7,20 +7,42 @@ one worker, because what it has seen is kept in memory:
     uvicorn visionality.sandbox.app:application --host 127.0.0.1 --port 8099 --no-access-log
 """
 
+import re
 from typing import Final
 
-from visionality.sandbox import models
+from visionality.sandbox import azure, bedrock, gemini, models
+from visionality.sandbox.audio import Speech, Transcription, Translation
 from visionality.sandbox.call import answer_call, refuse
 from visionality.sandbox.chat_completions import ChatCompletions
 from visionality.sandbox.dialect import JSON, SIMULATED, Dialect, Refusal, new_serial
+from visionality.sandbox.embeddings import Embeddings, Moderations
 from visionality.sandbox.exchange import ClientGone, Exchange, Header, Receive, Scope, Send
-from visionality.sandbox.messages import Messages
+from visionality.sandbox.images import Images
+from visionality.sandbox.messages import CountTokens, Messages
 from visionality.sandbox.plan import NO_PLAN
+from visionality.sandbox.responses import PATH as RESPONSES_PATH
+from visionality.sandbox.responses import Compaction, Responses, answer_kept
 from visionality.sandbox.seen import SeenLog
 
 CHAT_COMPLETIONS: Final = ChatCompletions()
 MESSAGES: Final = Messages()
-MODELS_PATH: Final = "/v1/models"
+RESPONSES: Final = Responses()
+COMPACTION: Final = Compaction()
+CALLS: Final[dict[str, Dialect]] = {
+    "/v1/chat/completions": CHAT_COMPLETIONS,
+    "/v1/messages": MESSAGES,
+    "/v1/messages/count_tokens": CountTokens(),
+    RESPONSES_PATH: RESPONSES,
+    "/v1/responses/compact": COMPACTION,
+    "/v1/embeddings": Embeddings(),
+    "/v1/images/generations": Images("image_generation"),
+    "/v1/images/edits": Images("image_edit"),
+    "/v1/audio/speech": Speech(),
+    "/v1/audio/transcriptions": Transcription(),
+    "/v1/audio/translations": Translation(),
+    "/v1/moderations": Moderations(),
+}
+LISTED: Final = re.compile(r"(?:/openai|/v1|/openai/v1)/models(?:/(.*))?")
 OWN_HEADERS: Final[tuple[Header, ...]] = (SIMULATED, JSON)
 
 
@@ -42,13 +64,22 @@ class Sandbox:
                 self._seen.count_disconnect()
 
     async def _answer(self, exchange: Exchange) -> None:
+        path = exchange.path
+        if exchange.method == "POST" and (dialect := called(exchange)) is not None:
+            await answer_call(exchange, dialect, self._seen)
+        elif path.startswith(RESPONSES_PATH + "/"):
+            await answer_kept(exchange, RESPONSES)
+        elif path.startswith("/sandbox/"):
+            await self._answer_own(exchange)
+        elif exchange.method == "GET" and gemini.is_for_google(exchange):
+            await answer_google_models(exchange, path)
+        elif exchange.method == "GET" and (listed := LISTED.fullmatch(path)):
+            await answer_models(exchange, listed[1] or "")
+        else:
+            await answer_unknown(exchange)
+
+    async def _answer_own(self, exchange: Exchange) -> None:
         match exchange.method, exchange.path:
-            case "POST", "/v1/chat/completions":
-                await answer_call(exchange, CHAT_COMPLETIONS, self._seen)
-            case "POST", "/v1/messages":
-                await answer_call(exchange, MESSAGES, self._seen)
-            case "GET", path if path == MODELS_PATH or path.startswith(MODELS_PATH + "/"):
-                await answer_models(exchange, path.removeprefix(MODELS_PATH).removeprefix("/"))
             case "GET", "/sandbox/health":
                 await exchange.answer(200, OWN_HEADERS, b'{"status":"ok","simulated":true}')
             case "GET", "/sandbox/seen":
@@ -60,6 +91,13 @@ class Sandbox:
                 await exchange.answer(200, OWN_HEADERS, b"{}")
             case _:
                 await answer_unknown(exchange)
+
+
+def called(exchange: Exchange) -> Dialect | None:
+    """The dialect of a model call; None for another request."""
+    path = exchange.path
+    named = CALLS.get(path) or azure.dialect_of(path) or bedrock.dialect_of(path)
+    return named or gemini.dialect_of(exchange)
 
 
 async def live(receive: Receive, send: Send) -> None:
@@ -78,11 +116,24 @@ def dialect_of(exchange: Exchange) -> Dialect:
 
 
 async def answer_models(exchange: Exchange, name: str) -> None:
-    dialect = MESSAGES if b"anthropic-version" in exchange.headers else CHAT_COMPLETIONS
+    dialect: Dialect = MESSAGES if b"anthropic-version" in exchange.headers else CHAT_COMPLETIONS
+    if exchange.path.startswith("/openai/"):
+        dialect = azure.CHAT
     serial = new_serial()
     try:
         dialect.check_headers(exchange.headers)
         body = models_body(dialect, name)
+    except Refusal as refusal:
+        await refuse(exchange, dialect, refusal, serial)
+    else:
+        await exchange.answer(200, [*dialect.headers(serial, NO_PLAN), JSON], body)
+
+
+async def answer_google_models(exchange: Exchange, path: str) -> None:
+    dialect, serial = gemini.CATALOGUE, new_serial()
+    try:
+        dialect.check_headers(exchange.headers)
+        body = gemini.models_body(path)
     except Refusal as refusal:
         await refuse(exchange, dialect, refusal, serial)
     else:

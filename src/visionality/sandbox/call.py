@@ -2,7 +2,7 @@
 
 from typing import Final, NoReturn
 
-from visionality.sandbox.dialect import EVENT_STREAM, JSON, Call, Dialect, Refusal, new_serial
+from visionality.sandbox.dialect import JSON, Call, Dialect, Refusal, new_serial
 from visionality.sandbox.exchange import LARGEST_BODY_BYTES, BodyTooLarge, ConnectionBroken, Exchange, Header
 from visionality.sandbox.generation import generate
 from visionality.sandbox.plan import HEADER, NO_PLAN, Plan, PlanError, parse
@@ -77,7 +77,7 @@ async def lie_about_length(exchange: Exchange, headers: list[Header], body: byte
 
 
 async def stream(exchange: Exchange, dialect: Dialect, call: Call, plan: Plan, serial: str) -> None:
-    headers = [*dialect.headers(serial, plan), *EVENT_STREAM]
+    headers = [*dialect.headers(serial, plan), *call.stream_headers]
     if plan.content_length_lie:
         await lie_about_length(exchange, headers, b"")
     await exchange.start(200, headers)

@@ -42,6 +42,7 @@ class Call:
     answers: int = 1
     has_stream_options: bool = False
     wants_stream_usage: bool = False
+    stream_headers: tuple[Header, ...] = EVENT_STREAM
 
 
 class Refusal(Exception):

@@ -297,6 +297,11 @@ def reset_headers(reset_at_s: int) -> tuple[Header, ...]:
     return tuple((name, reset) for name in RESET_NAMES)
 
 
+def input_tokens_of(request: Request) -> int:
+    """A token a word. Raises Refusal without messages."""
+    return max(1, count_words(checked_messages(request.messages)) + count_words(request.system))
+
+
 class Messages:
     """The dialect of `POST /v1/messages`."""
 
@@ -311,9 +316,7 @@ class Messages:
         return Call(
             model=checked_model(request.model),
             max_tokens=checked_max_tokens(request.max_tokens),
-            input_tokens=max(
-                1, count_words(checked_messages(request.messages)) + count_words(request.system)
-            ),
+            input_tokens=input_tokens_of(request),
             streams=checked_stream(request.stream),
             service_tier="standard",
         )
@@ -379,3 +382,20 @@ class Messages:
             *reset_headers(int(time.time()) + RESET_AFTER_S),
             (b"request-id", b"req_" + serial.encode()),
         ]
+
+
+class CountTokens(Messages):
+    """The dialect of `POST /v1/messages/count_tokens`, which asks for no limit and generates nothing."""
+
+    def read(self, body: bytes) -> Call:
+        request = decode(body)
+        return Call(
+            model=checked_model(request.model),
+            max_tokens=None,
+            input_tokens=input_tokens_of(request),
+            streams=False,
+            service_tier="standard",
+        )
+
+    def answer(self, call: Call, generation: Generation, plan: Plan, serial: str) -> bytes:  # noqa: ARG002
+        return msgspec.json.encode({"input_tokens": call.input_tokens} | plan.extra)

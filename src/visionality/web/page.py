@@ -5,10 +5,11 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from visionality.core.vendors import TITLES
 from visionality.web.accounts.access import access_organisation
 from visionality.web.accounts.members import member_or_none
 from visionality.web.plane import plane
-from visionality.web.sandboxed import PROVIDERS, sandboxed
+from visionality.web.sandboxed import sandboxed
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
@@ -26,4 +27,4 @@ def page(request: HttpRequest) -> dict[str, Any]:
 
 def simulated(names: tuple[str, ...]) -> dict[str, Any]:
     """The banner's words: which providers are simulated, and whether that is all of them."""
-    return {"providers": [(name, PROVIDERS[name]) for name in names], "all": len(names) == len(PROVIDERS)}
+    return {"providers": [(name, TITLES[name]) for name in names], "all": len(names) == len(TITLES)}

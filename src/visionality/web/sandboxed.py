@@ -2,11 +2,9 @@
 
 from uuid import UUID
 
+from visionality.core.vendors import TITLES
 from visionality.web.plane import plane
 from visionality.web.policy.access import access_provider_names
-
-PROVIDERS = {"anthropic": "Anthropic", "openai": "OpenAI"}
-"""The gateway's providers and how they write themselves."""
 
 
 def sandboxed(org_id: UUID) -> tuple[str, ...]:
@@ -14,4 +12,4 @@ def sandboxed(org_id: UUID) -> tuple[str, ...]:
     if not plane().sandbox:
         return ()
     live = access_provider_names(org_id)
-    return tuple(name for name in PROVIDERS if name not in live)
+    return tuple(name for name in TITLES if name not in live)

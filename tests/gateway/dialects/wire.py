@@ -5,17 +5,33 @@ They are of our own making, in the shape that the vendors document. A file has a
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from gateway.dialects import frames
+from visionality.core.call import Headers
+from visionality.core.sse import Events
 from visionality.core.usage import Metered
 from visionality.gateway.dialects import DIALECTS, Dialect
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "wire"
 _SECTIONS = re.compile(rb"(.+?)\n-- request --\n(.+?)\n-- answer --\n(.*?)\n?-- expected --\n(.+)", re.DOTALL)
+
+TERMINAL = {
+    "chat_completions": rb"data: ?\[DONE\]",
+    "messages": rb"event: message_stop",
+    "responses": rb"event: (?:response\.(?:completed|incomplete|failed)|error)\r?\n",
+    "images": rb"event: image_(?:generation|edit)\.completed",
+    "speech": rb'data: \{"type":"speech\.audio\.done"',
+    "transcription": rb'data: \{"type":"transcript\.text\.done"',
+    "gemini_stream": rb"(?s)(?:,.*)?\s*\]\s*\Z",
+}
+"""What the last event of a stream begins with, by dialect; of Gemini's, only an array has an end of its own."""
+STREAMED = {"gemini_stream"}
+"""The dialects whose every answer is a stream."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,8 @@ class Wire:
     request: bytes
     answer: bytes
     expected: dict[str, Any]
+    headers: Headers = ()
+    in_frames: bool = False
 
     @property
     def dialect(self) -> Dialect:
@@ -37,19 +55,34 @@ class Wire:
 
     @property
     def streams(self) -> bool:
-        return self.document.get("stream") is True
+        asked = self.document.get("stream") is True or self.document.get("stream_format") == "sse"
+        return asked or self.expected["dialect"] in STREAMED or self.in_frames
+
+    @property
+    def terminal(self) -> re.Pattern[bytes] | frames.Ending:
+        return frames.Ending() if self.in_frames else re.compile(TERMINAL[self.expected["dialect"]])
+
+    def events(self) -> list[bytes]:
+        """The answer, event by event."""
+        return frames.split(self.answer) if self.in_frames else Events().feed(self.answer)
 
     def reader(self):
-        return self.dialect.reader(self.dialect.ask(self.document))
+        return self.dialect.reader(self.dialect.ask(self.document, self.document.get("model", "m")))
 
 
 def _read(path: Path) -> Wire:
     found = _SECTIONS.fullmatch(path.read_bytes())
     assert found, f"{path} is no wire fixture"
     _, request, answer, expected = found.groups()
+    if path.parent.name == "bedrock":
+        headers, body = frames.headed(answer)
+        in_frames = frames.is_written(body)
+        answer = frames.made(body) if in_frames else body
+        name = f"bedrock/{path.stem}"
+        return Wire(name, request, answer, msgspec.json.decode(expected), headers, in_frames)
+    wire = Wire(str(path.relative_to(FOLDER))[:-4], request, answer, msgspec.json.decode(expected))
     broken = path.stem.endswith("_aborted")
-    ending = b"" if broken or not msgspec.json.decode(request).get("stream") else b"\n"
-    return Wire(str(path.relative_to(FOLDER))[:-4], request, answer + ending, msgspec.json.decode(expected))
+    return wire if broken or not wire.streams else replace(wire, answer=answer + b"\n")
 
 
 ALL = tuple(_read(path) for path in sorted(FOLDER.rglob("*.txt")))

@@ -6,7 +6,7 @@ the terminal event until the row is durable. What it learns does not depend on h
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -47,6 +47,14 @@ class StreamReader(Protocol):
         """What the stream so far says; estimated from the request and the emitted text where it says nothing."""
 
 
+@runtime_checkable
+class Framing(Protocol):
+    """A reader of a stream that is one document, where an error cannot just follow what came before."""
+
+    def framed(self, error: bytes) -> bytes:
+        """An error event of the dialect, as it must stand at the end of what the client has."""
+
+
 class Dialect(Protocol):
     """A wire format: how a request asks, how an answer reports, how a refusal looks."""
 
@@ -72,8 +80,14 @@ class Dialect(Protocol):
     def error(self, status: int, code: str, message: str, request_id: str) -> bytes:
         """A body in the vendor's error shape."""
 
+    def error_headers(self, status: int, code: str, request_id: str) -> Headers:
+        """What an error of this format says in headers."""
+
     def stream_error(self, code: str, message: str, request_id: str) -> bytes:
         """The in-stream error event, for when the status has already gone out."""
+
+    def served_tier(self, headers: Headers) -> dict[str, str]:
+        """What the headers of an answer say of its tier, where its body does not."""
 
 
 class JsonOverSse:
@@ -87,6 +101,12 @@ class JsonOverSse:
 
     def streams(self, headers: Headers) -> bool:
         return is_of_type(headers, b"text/event-stream")
+
+    def error_headers(self, status: int, code: str, request_id: str) -> Headers:  # noqa: ARG002 -- its body says all
+        return ()
+
+    def served_tier(self, headers: Headers) -> dict[str, str]:  # noqa: ARG002 -- its body says all
+        return {}
 
 
 def is_of_type(headers: Headers, media_type: bytes) -> bool:
@@ -121,6 +141,20 @@ def stated_usd(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= STATED_LIMIT:
         return None
     return Decimal(str(value))
+
+
+def stated_cost(reported: Mapping[str, Any]) -> Decimal | None:
+    """What a usage report says that its call cost (OpenRouter, usage accounting, August 2026).
+
+    With a key of the customer's own (`is_byok`), `cost` is only the reseller's fee: what that key's vendor charges is
+    added, and without it nothing is stated. The same field is there on other calls too, where `cost` covers it.
+    """
+    cost = stated_usd(reported.get("cost"))
+    if reported.get("is_byok") is not True:
+        return cost
+    details = reported.get("cost_details")
+    vendor = stated_usd(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+    return None if cost is None or vendor is None else cost + vendor
 
 
 def nonsense(reported: object, names: tuple[str, ...]) -> list[str]:

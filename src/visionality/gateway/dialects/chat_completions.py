@@ -23,13 +23,13 @@ from visionality.gateway.dialects._core import (
     JsonOverSse,
     counts_of,
     raw_text,
-    stated_usd,
+    stated_cost,
 )
 from visionality.gateway.dialects.member import Members, member_of, members_of, with_member, without_member
+from visionality.gateway.dialects.openai_errors import OpenAIErrors
 from visionality.gateway.dialects.text import request_text, text_of
 
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 _DELTA = re.compile(
     rb'"(?:content|reasoning_content|reasoning|refusal|arguments)"\s*:\s*("(?:[^"\\]++|\\.)*+")'
 )
@@ -39,18 +39,8 @@ _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _IN = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens")
 _OUT = ("reasoning_tokens", "audio_tokens", "rejected_prediction_tokens")
 
-_ERROR_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "insufficient_quota",
-    403: "permission_error",
-    404: "invalid_request_error",
-    413: "invalid_request_error",
-    429: "rate_limit_error",
-}
 
-
-class ChatCompletions(JsonOverSse):
+class ChatCompletions(OpenAIErrors, JsonOverSse):
     """`POST /v1/chat/completions`."""
 
     name = "chat_completions"
@@ -90,13 +80,6 @@ class ChatCompletions(JsonOverSse):
         emitted = estimated_tokens(request_text([choice.get("message") for choice in choices]))
         return _estimated(document, emitted, answer, reported, finish, "no usage in the answer")
 
-    def error(self, status: int, code: str, message: str, request_id: str) -> bytes:  # noqa: ARG002 -- OpenAI's id is a header
-        kind = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-        return _encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
-
-    def stream_error(self, code: str, message: str, request_id: str) -> bytes:
-        return b"data: " + self.error(500, code, message, request_id) + b"\n\n"
-
 
 class ChatCompletionsStream:
     """The chunks of one streamed completion. `hide_usage`: we asked for the usage, the client did not."""
@@ -122,7 +105,7 @@ class ChatCompletionsStream:
         return held
 
     def metered(self, document: Mapping[str, Any]) -> Metered:
-        finish = self._finish or ("upstream_error" if self._error else None)
+        finish = "upstream_error" if self._error else self._finish
         if _is_report(self._usage):
             source: UsageSource = "provider_final" if self.complete or self._finish else "provider_partial"
             return _metered(self._usage, self._chunk, source, finish)
@@ -243,7 +226,7 @@ def _metered(
 ) -> Metered:
     usage, problem = _usage(reported)
     model = clean(answer.get("model"), 200)
-    stated = stated_usd(reported.get("cost"))
+    stated = stated_cost(reported)
     return Metered(usage, source, model, _tier(answer), raw_text(reported), finish, problem, stated)
 
 

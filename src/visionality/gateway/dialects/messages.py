@@ -115,6 +115,13 @@ class MessagesStream:
             emitted = emitted * self._emitted_bytes // len(self._emitted)
         return _estimated(document, emitted, answer, self._usage)
 
+    def fill(self, counts: Mapping[str, int]) -> None:
+        """Take the final counts of another report for what the events have not told to the end."""
+        if not self._counted_to_the_end and "output_tokens" in counts:
+            self._usage["output_tokens"] = counts["output_tokens"]
+            self._counted_to_the_end = True
+        self._usage = {**counts, **self._usage}
+
     def _read(self, event: bytes) -> bytes:
         if self.complete:
             self._held = (self._held + event)[:TAIL_LIMIT]

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 _decode = msgspec.json.Decoder(str).decode
+_MEDIA = frozenset({"data", "image_url", "file_data", "bytes", "thoughtSignature"})
 
 
 def request_text(value: Any) -> str:
@@ -16,9 +17,7 @@ def request_text(value: Any) -> str:
         if isinstance(item, str):
             found.append(item)
         elif isinstance(item, dict):
-            open_values.extend(
-                part for name, part in item.items() if name not in {"data", "image_url", "file_data"}
-            )
+            open_values.extend(part for name, part in item.items() if name not in _MEDIA)
         elif isinstance(item, list):
             open_values.extend(item)
     return " ".join(found)

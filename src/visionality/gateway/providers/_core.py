@@ -1,12 +1,28 @@
 """Where calls go. A provider knows addresses, how its key is sent, and which of its routes are metered."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
+from visionality.core.call import Headers
 from visionality.gateway.dialects import Dialect
 
-Kind = Literal["model_call", "free", "catalogue"]
-"""A model call is metered and priced; a free call costs nothing by its vendor's word; a catalogue names no model."""
+
+class Signer(Protocol):
+    """Proves each request for itself, where one header for all of them is not enough."""
+
+    @property
+    def identity(self) -> bytes:
+        """Whose requests these are: connections are shared by nobody else."""
+
+    def headers(self, method: str, target: str, headers: Headers, body: bytes) -> Headers:
+        """What a request with these headers carries in addition."""
+
+
+Kind = Literal["model_call", "free", "catalogue", "result", "passthrough"]
+"""A model call is metered and priced; a free call costs nothing by its vendor's word; a catalogue names no model;
+a result is the answer of an earlier model call, which is charged then if it was still going on; what is passed through
+has no meter (gateway/passthrough.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +56,28 @@ class Provider:
     """What stands between the sandbox's address and a route's suffix."""
     states_cost: bool = False
     """Whether the cost in its answers is the money that it bills, and not our sum."""
+    sends: Headers = ()
+    """What its requests carry in place of the client's own headers of these names."""
+    serves_deployments: bool = False
+    """Whether the model of a request is the name of a deployment, which says nothing of the model."""
+    cost_header: bytes = b""
+    """The header of its answers that says a cost to compare ours with."""
+
+    aliases: tuple[str, ...] = ()
+    """Other names that its routes stand under."""
+    key_parameters: frozenset[str] = frozenset()
+    """The query parameters that may carry a key in its requests."""
+
+    signer: Callable[[bytes, str], Signer | None] | None = None
+    """Makes the signer of a key for a base address, where the key is of the kind that signs. Raises Refusal."""
 
     @property
     def price_list(self) -> str:
         return self.prices or self.name
+
+    def model_of(self, name: str, models: Mapping[str, str]) -> str | None:
+        """The model that a request means by a name; None for a deployment of which nobody has said what it runs."""
+        return models.get(name, None if self.serves_deployments else name)
 
     def credential(self, secret: bytes) -> tuple[bytes, bytes]:
         return self.key_header, self.key_prefix + secret

@@ -9,18 +9,35 @@ from dataclasses import replace
 from functools import lru_cache
 
 from visionality.gateway.providers._core import Provider
-from visionality.gateway.providers.openai import OPENAI
+from visionality.gateway.providers.openai import ELSEWHERE, OPENAI
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
+OWN_SEGMENTS = frozenset({"livez", "readyz", "at", "cursor", "sandbox"})
+"""First segments of the gateway's own paths, and the name that marks a row as simulated: nobody else's names."""
 
 
 @lru_cache(maxsize=256)
 def compatible(name: str) -> Provider:
     """The provider of this name, as far as its format goes; whether an organisation has it, its credentials tell."""
-    return replace(OPENAI, name=name, base_url="")
+    return replace(OPENAI, name=name, base_url="", routes=ELSEWHERE)
 
 
 OPENROUTER = replace(
-    OPENAI, name="openrouter", base_url="https://openrouter.ai/api/v1", sandbox_suffix="/v1", states_cost=True
+    OPENAI,
+    name="openrouter",
+    base_url="https://openrouter.ai/api/v1",
+    routes=ELSEWHERE,
+    sandbox_suffix="/v1",
+    states_cost=True,
 )
 """A reseller: the cost in its usage report is what it takes from the account (OpenRouter API, August 2026)."""
+
+LITELLM = replace(
+    OPENAI,
+    name="litellm",
+    base_url="",
+    routes=ELSEWHERE,
+    sends=((b"x-litellm-num-retries", b"0"),),
+    cost_header=b"x-litellm-response-cost",
+)
+"""A proxy of the organisation's own (LiteLLM docs, May 2026). Its retries would be calls that no row shows."""

@@ -59,7 +59,8 @@ select vis.all_claimed(cardinality($2::uuid[]), (select count(*) from taken));
 
 -- name: standing
 -- Which of these holds still stand.
-select h.hold_id from unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
+select h.org_id, h.hold_id, h.request_id, h.amount_nusd, h.expires_at, h.draft
+  from unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
   join vis.budget_holds h on h.org_id = c.org_id and h.hold_id = c.hold_id;
 
 -- name: event_exists

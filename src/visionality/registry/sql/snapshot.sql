@@ -5,7 +5,7 @@ select org_id, revision from vis.org_revisions;
 
 -- name: keys
 select org_id, key_id, handle_hmac, expires_at, revoked_at, agent_sub, agent_owner, sso_sub, team_id, cost_center,
-       project_id, gl_code, customer_id, task_id, task_class, memo, url
+       project_id, gl_code, customer_id, task_id, task_class, memo, url, passthrough
   from vis.keys_v1 where org_id = $1;
 
 -- name: providers

@@ -7,10 +7,11 @@ from uuid import UUID
 
 from django.db import connection
 
+from visionality.core.aws_signature import access_key, secret_key
 from visionality.core.handle import SHOWN, at_rest, from_entropy
 from visionality.ledger.administration import append_key_event
 from visionality.vault.keyproviders._core import KeyProvider
-from visionality.vault.purposes import HANDLE_PEPPER
+from visionality.vault.purposes import AWS_PAIRS, HANDLE_PEPPER
 from visionality.web.issuing.models import VirtualKey
 from visionality.web.policy.acts import Act, Unknown, found
 from visionality.web.policy.models import AgentIdentity, EndCustomer, Project
@@ -63,6 +64,12 @@ def issue(act: Act, keys: KeyProvider, bound: Bindings) -> tuple[VirtualKey, str
     }
     _record(act, "issued", key, detail)
     return key, handle
+
+
+def aws_pair(keys: KeyProvider, handle: str) -> tuple[str, str]:
+    """The access key id and the secret key that stand for a handle, for AWS's clients that sign their requests."""
+    stored = at_rest(keys.secret(HANDLE_PEPPER), handle)
+    return access_key(stored), secret_key(keys.secret(AWS_PAIRS), stored)
 
 
 def everything(act: Act) -> list[VirtualKey]:

@@ -84,6 +84,25 @@ def add_project(act: Act, key: str, name: str, customer: str | None, gl_code: st
     )
 
 
+def open_passthrough(act: Act, key: str, provider: str, usd_per_request: Decimal | None) -> None:
+    """Let a project's keys call paths of a provider that have no meter, at a declared price a request or an unknown one."""
+    project = found(act, Project, "project", key=key)
+    declared = None if usd_per_request is None else f"{usd_per_request:f}"
+    project.passthrough = {**project.passthrough, provider: declared}
+    project.save(update_fields=["passthrough"])
+    detail = {"project": key, "provider": provider, "usd_per_request": declared or "unknown"}
+    act.record("passthrough_opened", detail)
+
+
+def close_passthrough(act: Act, key: str, provider: str) -> None:
+    project = found(act, Project, "project", key=key)
+    if provider not in project.passthrough:
+        raise Unknown(f"project {key} passes nothing through to {provider}")
+    project.passthrough = {name: usd for name, usd in project.passthrough.items() if name != provider}
+    project.save(update_fields=["passthrough"])
+    act.record("passthrough_closed", {"project": key, "provider": provider})
+
+
 def add_customer(act: Act, key: str, name: str) -> EndCustomer:
     return _add(act, EndCustomer, "customer", {"key": _name(key)}, name=name or key)
 
@@ -135,9 +154,10 @@ def add_provider(
         sealed=seal(kek, context, secret),
         organisation_key=record,
     )
-    act.record(
-        "provider_added", {"provider": provider, "base_url": base_url, "credential_id": str(credential_id)}
-    )
+    detail = {"provider": provider, "base_url": base_url, "credential_id": str(credential_id)}
+    if options:
+        detail["options"] = msgspec.json.encode(options, order="sorted").decode()
+    act.record("provider_added", detail)
     return made
 
 

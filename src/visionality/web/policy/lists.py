@@ -23,7 +23,13 @@ def records(act: Act, kind: str) -> list[dict[str, object]]:
 
 def _projects(act: Act) -> Records:
     for one in Project.objects.filter(org_id=act.org_id).select_related("customer").order_by("key"):
-        yield {"key": one.key, "name": one.name, "customer": str(one.customer or ""), "gl_code": one.gl_code}
+        yield {
+            "key": one.key,
+            "name": one.name,
+            "customer": str(one.customer or ""),
+            "gl_code": one.gl_code,
+            "passthrough": one.passthrough,
+        }
 
 
 def _customers(act: Act) -> Records:
@@ -56,7 +62,18 @@ def _agents(act: Act) -> Records:
 def _providers(act: Act) -> Records:
     for one in ProviderCredential.objects.filter(org_id=act.org_id).order_by("created_at"):
         state = "live" if one.retired_at is None else "retired"
-        yield {"provider": one.provider, "state": state, "on_abort": one.on_abort, "base_url": one.base_url}
+        yield {
+            "provider": one.provider,
+            "state": state,
+            "on_abort": one.on_abort,
+            "base_url": one.base_url,
+            "options": one.options,
+        }
+
+
+def is_set_up(act: Act, provider: str) -> bool:
+    """Whether a provider has a live key."""
+    return ProviderCredential.objects.filter(org_id=act.org_id, provider=provider, retired_at=None).exists()
 
 
 def _prices(act: Act) -> Records:
@@ -66,8 +83,8 @@ def _prices(act: Act) -> Records:
             "provider": one.provider,
             "model": one.model,
             "from": f"{one.effective_from:%Y-%m-%d}",
-            "input": one.rates["in_text"],
-            "output": one.rates["out_text"],
+            "input": one.rates.get("in_text", ""),
+            "output": one.rates.get("out_text", ""),
             "source": one.source,
         }
 

@@ -50,6 +50,8 @@ class Project(models.Model):
     name = models.CharField(max_length=200)
     customer = models.ForeignKey(EndCustomer, on_delete=models.PROTECT, null=True)
     gl_code = models.CharField(max_length=80, blank=True)
+    passthrough = models.JSONField(default=dict, db_default={})
+    """The providers to which its keys may pass calls without a meter, each with the US dollars of a request or None."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

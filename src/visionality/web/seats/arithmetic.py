@@ -43,7 +43,7 @@ class Arithmetic:
 
 
 def arithmetic(row: Record) -> Arithmetic | None:
-    """None when the row does not hold what a sum needs: no usage, or no rate for all of it."""
+    """None when the row does not hold what a sum needs: no usage, or no rate for all of it, or a cost that was stated."""
     usage: dict[str, int] = row["usage"] or {}
     rates: dict[str, str] = row["rates"] or {}
     try:

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from visionality.core.canonical import leaf_hash, timestamp
+from visionality.core.pricing import stated_by
 from visionality.ledger import reader
 from visionality.ledger.reader import Record
 from visionality.web.accounts.members import member_of
@@ -76,6 +77,8 @@ class Entry:
     line: Line
     groups: list[tuple[str, list[Field]]]
     arithmetic: Arithmetic | None
+    stated_by: str | None
+    """Who stated the cost, where it is no sum."""
     hash_agrees: bool
 
 
@@ -93,7 +96,7 @@ def page(request: HttpRequest, row_id: UUID) -> HttpResponse:
 def entry(row: Record) -> Entry:
     columns = reader.shown(row)
     groups = [(title, [_field(name, columns[name]) for name in names]) for title, names in GROUPS.items()]
-    return Entry(line(row), groups, arithmetic(row), _hash_agrees(row))
+    return Entry(line(row), groups, arithmetic(row), stated_by(row["rates"]), _hash_agrees(row))
 
 
 def _hash_agrees(row: Record) -> bool:
