@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check fmt lock bench crash
+.PHONY: help setup run test conformance clients check fmt lock bench crash
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ run: $(STAMP) ## the whole product on this machine: PostgreSQL, gateway, web, jo
 
 test: $(STAMP) ## every test (real PostgreSQL, real SDKs, loopback only)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+conformance: $(STAMP) ## the open usage fixtures: what each vendor's answer says and costs, cut after every event
+	@$(BIN)/python -m pytest tests/conformance -q
+
+clients: $(STAMP) ## every client SDK against the running product: calls, rows, tokens and cost, expected and found
+	@PYTHONPATH=tests $(BIN)/python -m conformance.clients
 
 check: $(STAMP) ## lint, format, types and import rules
 	@$(BIN)/ruff check .

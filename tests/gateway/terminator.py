@@ -39,11 +39,13 @@ def terminated(address: str, folder: Path) -> Iterator[str]:
 
 
 async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await source.read(1 << 16):
-            sink.write(data)
-            await sink.drain()
-    sink.close()
+    try:
+        with suppress(OSError):
+            while data := await source.read(1 << 16):
+                sink.write(data)
+                await sink.drain()
+    finally:
+        sink.close()
 
 
 async def over(serving: asyncio.Server) -> None:

@@ -12,7 +12,7 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.wire import BODIES
+from conformance.wire import BODIES
 from visionality.core.call import Ask, Refusal, Request
 from visionality.core.eventstream import event, exception
 from visionality.core.usage import TOKEN_LIMIT

@@ -10,7 +10,7 @@ from google.genai import errors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.wire import ALL, BODIES, STREAMS, named, told
+from conformance.wire import ALL, BODIES, STREAMS, named, told
 from visionality.core.call import Refusal
 from visionality.core.sse import payload
 from visionality.core.usage import TOKEN_LIMIT

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conformance.wire import STREAMS, named
 from gateway.dialects.test_streams import with_crlf
-from gateway.dialects.wire import STREAMS, named
 from visionality.core.call import Ask, Request
 from visionality.core.sse import Events, payload
 from visionality.gateway.dialects import CHAT_COMPLETIONS, MESSAGES

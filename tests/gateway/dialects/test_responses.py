@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.wire import named
+from conformance.wire import named
 from visionality.core.call import Ask, Refusal, Request
 from visionality.core.sse import payload
 from visionality.core.usage import TOKEN_LIMIT

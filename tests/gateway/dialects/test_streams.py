@@ -1,21 +1,14 @@
-"""What a stream says must not depend on the network, and must be honest at each point where it can break off."""
-
-from decimal import Decimal
+"""What a stream says must not depend on the network. That each cut is honest: tests/conformance/test_cuts.py."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.wire import STREAMS, named, told
+from conformance.wire import STREAMS, named, told
 from visionality.core.call import Ask
-from visionality.core.pricing import RateCard, cost
 from visionality.gateway.dialects import CHAT_COMPLETIONS, MESSAGES
 from visionality.gateway.dialects._core import EMITTED_LIMIT, TAIL_LIMIT
-from visionality.pricebook.book import BUCKETS
 
-CARD = RateCard(
-    {bucket: Decimal(3) if bucket.startswith("in") else Decimal(15) for bucket in BUCKETS}, 1, "test"
-)
 ASKED = Ask("m", stream=True, output_limit=None, include_usage=True)
 NAMES = [wire.name for wire in STREAMS]
 TEXTS = [wire for wire in STREAMS if not wire.in_frames]
@@ -77,34 +70,6 @@ def test_the_terminal_event_is_held_until_the_row_is_durable(wire):
     out, held, (_, complete) = read(wire, [wire.answer])
     assert complete is bool(wire.terminal.match(held))
     assert not wire.terminal.search(out)
-
-
-@streams
-def test_a_stream_cut_after_each_event_costs_ever_more_and_says_that_it_is_an_estimate(wire):
-    reader, last = wire.reader(), 0
-    for number, event in enumerate(wire.events()):
-        reader.feed(event)
-        metered = reader.metered(wire.document)
-        if metered.source != "tokenizer_estimate":
-            break
-        cost_nusd = cost(metered.usage, CARD).cost_nusd
-        assert cost_nusd >= last or number == 0
-        last = cost_nusd
-    full = wire.reader()
-    full.feed(wire.answer)
-    assert full.metered(wire.document).source == wire.expected["source"]
-    assert full.metered(wire.document).usage.counts() == wire.expected["usage"]
-
-
-@streams
-def test_a_report_is_final_only_when_the_answer_has_ended(wire):
-    reader = wire.reader()
-    for event in wire.events():
-        reader.feed(event)
-        metered = reader.metered(wire.document)
-        if metered.source == "provider_final":
-            assert metered.usage.counts() == wire.expected["usage"]
-            assert metered.finish == wire.expected["finish"]
 
 
 def events(*documents, kind=b""):

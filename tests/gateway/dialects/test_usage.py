@@ -6,7 +6,7 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.dialects.wire import BODIES
+from conformance.wire import BODIES
 from visionality.core.call import Refusal
 from visionality.core.usage import TOKEN_LIMIT
 from visionality.gateway.dialects import CHAT_COMPLETIONS, MESSAGES
