@@ -300,3 +300,16 @@ def test_made_up_names_leave_nothing_behind():
         PLAIN.card(f"nobody-{number % 2}", "gpt-4o", NOW, {}, 1)
     assert (len(snapshot._lookup_cache), len(snapshot._provider_cache)) <= (before[0], held + 1)
     assert len(snapshot._provider_misses) <= before[1] + 2
+
+
+@pytest.mark.parametrize(
+    ("model", "priced"),
+    [
+        ("gpt-4o-audio-preview", {"in_audio": None, "out_audio": None}),
+        ("gpt-audio", {"in_audio": "32", "out_audio": "64"}),
+        ("gpt-4o-mini-tts", {"in_audio": "0.6", "out_audio": "12"}),
+    ],
+)
+def test_sound_of_a_model_that_writes_too_is_never_priced_as_text(model, priced):
+    card = PLAIN.card("openai", model, NOW, {}, 1)
+    assert {bucket: card.lines.get(bucket) for bucket in ("in_audio", "out_audio")} == priced

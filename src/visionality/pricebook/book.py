@@ -68,6 +68,10 @@ It prices no image by the piece: what they cost depends on size and quality, so 
 
 BUCKETS = tuple(_PRICE_KEYS)
 
+_SOUND = frozenset({"in_audio", "cache_read_audio", "out_audio"})
+_TALKS = re.compile(r"audio|realtime")
+"""OpenAI's models that speak and write: sound costs many times the text there, so the general price is never the sound's."""
+
 _DATE = re.compile(r"[-@](?:\d{8}|\d{4}-\d{2}-\d{2})$")
 _MINUTE = 60
 CACHED = 4096
@@ -202,7 +206,7 @@ def _rates(provider: str, model: str, context: frozenset[tuple[str, str]], minut
     prices = info.get_prices(at, dict(named))
     if prices.requests_kcount is not None:
         return None
-    return _compiled(prices, _uplift(provider, context), f"{SNAPSHOT}: {info.id}")
+    return _compiled(prices, _uplift(provider, context), f"{SNAPSHOT}: {info.id}", _apart(provider, info))
 
 
 def _uplift(provider: str, context: Iterable[tuple[str, str]]) -> Decimal:
@@ -241,7 +245,7 @@ def _dearest(provider: str, model: str, minute: int) -> Mapping[str, Decimal]:
     uplift = _highest_uplift(provider)
     rates: dict[str, Decimal] = {}
     for prices in priced:
-        for card in _compiled(prices, uplift, "").cards:
+        for card in _compiled(prices, uplift, "", _apart(provider, info)).cards:
             for bucket, rate in card.items():
                 rates[bucket] = max(rate, rates.get(bucket, rate))
     return MappingProxyType(rates)
@@ -257,8 +261,17 @@ def _is_of_the_day(price: "ConditionalPrice") -> bool:
     return isinstance(price.constraint, TimeOfDateConstraint)
 
 
-def _compiled(prices: Any, uplift: Decimal, source: str) -> _Rates:
-    chosen = {bucket: found for bucket, keys in _PRICE_KEYS.items() if (found := _nearest(prices, keys))}
+def _apart(provider: str, info: "ModelInfo") -> frozenset[str]:
+    """The buckets that have a price of their own at this model, or none that is known."""
+    return _SOUND if provider in {"openai", "azure"} and _TALKS.search(info.id) else frozenset()
+
+
+def _compiled(prices: Any, uplift: Decimal, source: str, apart: frozenset[str]) -> _Rates:
+    chosen = {
+        bucket: found
+        for bucket, keys in _PRICE_KEYS.items()
+        if (found := _nearest(prices, keys[:1] if bucket in apart else keys))
+    }
     tiered = [price for _, price in chosen.values() if not isinstance(price, Decimal)]
     starts = sorted({tier.start for price in tiered for tier in price.tiers})
     cards = []
