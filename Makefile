@@ -24,7 +24,7 @@ run: $(STAMP) ## the whole product on this machine: PostgreSQL, gateway, web, jo
 	@exec $(BIN)/vis up
 
 test: $(STAMP) ## every test (real PostgreSQL, real SDKs, loopback only)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 conformance: $(STAMP) ## the open usage fixtures: what each vendor's answer says and costs, cut after every event
 	@$(BIN)/python -m pytest tests/conformance -q

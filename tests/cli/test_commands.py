@@ -23,8 +23,6 @@ from product import PATIENCE, VIS, Product
 from visionality.cli.main import vis
 from visionality.postgres import read_endpoint
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 LINES = 200
 
 

@@ -14,8 +14,6 @@ from visionality.postgres import Cluster, find_binaries
 MASTER_KEY = b64encode(bytes(range(32))).decode()
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 
-pytestmark = pytest.mark.xdist_group("outside")
-
 
 @pytest.fixture(scope="module")
 def database_url():

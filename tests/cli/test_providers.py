@@ -12,8 +12,6 @@ from visionality.cli.providers import ProviderName
 from visionality.gateway.providers import PROVIDERS
 from visionality.pricebook.book import BUCKETS
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 KEY = "sk-of-nobody"
 
 

@@ -20,8 +20,6 @@ import pytest
 from gateway.calls import MESSAGES, Caller, body_of, new_id, opened
 from product import PATIENCE, VIS, Product, running_in
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 CHILDREN = ["gateway", "web", "jobs", "sandbox"]
 
 

@@ -20,8 +20,6 @@ CALLERS = 12
 SETTLED_WITHIN = 60
 SEED = int(os.environ.get("VIS_CRASH_SEED", "20261121"))
 
-pytestmark = pytest.mark.xdist_group("crash")
-
 
 @dataclass
 class Load:

@@ -12,8 +12,6 @@ import pytest
 
 from product import Product, running, set_up
 
-pytestmark = pytest.mark.xdist_group("slow")
-
 HEADERS = {"anthropic-version": "2023-06-01"}
 WITHIN = 30
 

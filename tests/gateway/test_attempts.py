@@ -9,8 +9,6 @@ from gateway.calls import Caller, ask, body_of, new_id
 from gateway.scripted import Scripted, closed_port, scripted
 from product import Product
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 PATH = "/flaky/v1/chat/completions"
 BODY = b"""{"id":"c1","object":"chat.completion","model":"gpt-4o","choices":[{"index":0,"finish_reason":"stop",\
 "message":{"role":"assistant","content":"hi"}}],"usage":{"prompt_tokens":100,"completion_tokens":10,"total_tokens":110}}"""

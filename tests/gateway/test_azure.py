@@ -10,8 +10,6 @@ import pytest
 
 from gateway.calls import Caller, ask, body_of, new_id, recomputed
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 SECRET = "azure-planted-11cc"
 VERSION = "2024-10-21"
 ONE = [{"role": "user", "content": "one two three"}]

@@ -12,8 +12,6 @@ import pytest
 from gateway.calls import CHAT, GPT, MESSAGES, Caller, Reply, ask, body_of, complaints, new_id
 from gateway.conftest import BODY_LIMIT
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 BOTH = pytest.mark.parametrize("path", [MESSAGES, CHAT])
 
 

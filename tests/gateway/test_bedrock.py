@@ -28,8 +28,6 @@ from gateway.terminator import terminated
 from visionality.core.call import Refusal
 from visionality.gateway.sigv4 import key_pair
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 GLOBAL = "global.anthropic.claude-sonnet-4-5-20250929-v1:0"
 ARN = f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{SONNET}"

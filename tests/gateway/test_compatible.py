@@ -20,8 +20,6 @@ from visionality.gateway.routes import find
 from visionality.pricebook.book import PriceBook
 from visionality.runtime.clock import utc_now
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 KEY = "sk-planted-5150"
 LLAMA = "llama-3.3-70b"
 ROUTED = "anthropic/claude-sonnet-4.6"

@@ -14,8 +14,6 @@ from visionality.core.call import Refusal
 from visionality.gateway.cursor import PATHS, path_of
 from visionality.gateway.routes import find
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 SAID = {"role": "user", "content": "one two three"}
 FUNCTION = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 FLAT = {"type": "function", "name": "f", "parameters": {"type": "object"}}

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from gateway.calls import CHAT, CLAUDE, GPT, MESSAGES, Reply, ask, body_of, new_id
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 ODD = rb"""
  { "max_tokens" : 64 ,"model":"claude-sonnet-4-6", "unknown": {"b":1.0, "a":1e2, "big":123456789012345678901234567890},
    "messages":[ {"role":"user","content":"caf\u00e9 \ud83d\ude00 \/ stream_options : null }"} ] , "metadata":{}  }

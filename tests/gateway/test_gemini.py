@@ -16,7 +16,6 @@ from gateway.calls import Caller, Reply, ask, complaints, new_id, opened, recomp
 from visionality.postgres import read_endpoint
 
 pytestmark = [
-    pytest.mark.xdist_group("gateway"),
     # google-genai inherits from a class of aiohttp that warns of it
     pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning"),
 ]

@@ -13,8 +13,6 @@ from gateway.calls import CHAT, CLAUDE, GPT, MESSAGES, Caller, ask, body_of, new
 from visionality.core.handle import from_entropy
 from visionality.postgres import read_endpoint
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 HEADERS = ["x-api-key", "api-key", "x-goog-api-key", "authorization"]
 ONE = [{"role": "user", "content": "hi"}]
 REVOKED_WITHIN = 2

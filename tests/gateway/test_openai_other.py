@@ -19,8 +19,6 @@ from visionality.core.usage import TOKEN_LIMIT
 from visionality.gateway.dialects import EMBEDDINGS, IMAGES, SPEECH, TRANSCRIPTION
 from visionality.gateway.dialects.form import FIELDS_LIMIT, PARTS_LIMIT
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 SMALL = "text-embedding-3-small"
 SOUND = b"ID3 simulated: this is\n\nno sound"
 RECORDING = ("call.mp3", b"\xff\xfb" + b"\r\n--not-a-boundary" * 1000, "audio/mpeg")

@@ -13,8 +13,6 @@ from gateway.test_compatible import KEY, add, in_force, recomputed, whole
 from product import Product
 from visionality.gateway.passthrough import passed
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 HOUSE = "house-server"
 FILES = f"/{HOUSE}/v1/files"
 LISTED = b'{"object":"list","data":[{"id":"file-1","object":"file"}],"has_more":false}'

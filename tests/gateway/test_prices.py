@@ -6,8 +6,6 @@ import pytest
 
 from gateway.calls import CHAT, MESSAGES, body_of, new_id, recomputed
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200}
 
 

@@ -11,8 +11,6 @@ import pytest
 from gateway.calls import CHAT, MESSAGES, Caller, new_id
 from product import Product, running_in
 
-pytestmark = pytest.mark.xdist_group("restarts")
-
 PLANTED = "sk-ant-planted-77aa"
 IN_FORCE_WITHIN = 2
 

@@ -16,8 +16,6 @@ from pydantic import BaseModel
 from gateway.calls import Caller, ask, new_id, opened, recomputed
 from product import running, set_up
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 PATH = "/v1/responses"
 MODEL = "gpt-5.1"
 BASES = ["/openai/v1", "/v1"]
@@ -561,7 +559,6 @@ def test_under_another_name_it_is_the_same(caller):
     assert Decimal(priced["cost_nusd"]) == 1000 * 2_000 + 100 * 8_000
 
 
-@pytest.mark.xdist_group("restarts")
 def test_a_gateway_that_was_killed_leaves_what_goes_on_to_the_next_one():
     with running(fence_after="2") as product:
         set_up(product)

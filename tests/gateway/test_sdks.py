@@ -11,8 +11,6 @@ import pytest
 
 from gateway.calls import CLAUDE, GPT, MESSAGES, ask, body_of, new_id, recomputed
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 OPENAI_BASES = ["/openai/v1", "/v1"]
 ANTHROPIC_BASES = ["/anthropic", ""]
 ONE = [{"role": "user", "content": "one two three"}]

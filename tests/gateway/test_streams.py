@@ -19,8 +19,6 @@ from gateway.calls import CHAT, CLAUDE, GPT, MESSAGES, Caller, ask, body_of, new
 from gateway.scripted import closed_port, scripted
 from visionality.postgres import read_endpoint
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 TERMINAL = {MESSAGES: b'"message_stop"', CHAT: b"data: [DONE]"}
 BOTH = pytest.mark.parametrize("path", [MESSAGES, CHAT])
 EITHER_WAY = pytest.mark.parametrize("streamed", [True, False])

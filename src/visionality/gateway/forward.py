@@ -163,6 +163,8 @@ class Forwarder:
         finally:
             exchange.metered = self._learned(reader)
             exchange.body = reader.finish()
+            if exchange.body and exchange.first_byte_at is None:
+                exchange.first_byte_at = self.gateway.now()
         if not reader.complete and exchange.metered.finish != "upstream_error":
             exchange.finish = "truncated"
 
