@@ -124,6 +124,10 @@ def test_what_is_the_callers_own_never_reaches_the_provider(caller):
         ("x-forwarded-for", "10.0.0.7"),
         ("forwarded", "for=10.0.0.7"),
         ("accept-encoding", "gzip, br"),
+        ("x-http-method-override", "GET"),
+        ("x-original-url", "/v1/files"),
+        ("x-goog-fieldmask", "candidates"),
+        ("x-litellm-api-key", "sk-of-somebody"),
     ]
     assert ask(caller.product.gateway, "POST", MESSAGES, headers, body_of(MESSAGES)).status == 200
     seen = caller.seen()["headers"]

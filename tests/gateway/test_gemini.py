@@ -501,6 +501,26 @@ def test_a_key_in_the_query_of_another_provider_is_no_key_and_goes_nowhere(calle
     assert caller.seen()["path"] == "/v1/chat/completions?x=1"
 
 
+@pytest.mark.parametrize(
+    "asked", ["fields=candidates", "%24fields=candidates", "$httpMethod=POST", "$userProject=other"]
+)
+def test_what_would_hide_the_usage_or_make_another_call_of_it_goes_no_further(caller, asked):
+    path, call_id = f"{GENERATE}?alt=json&{asked}", new_id()
+    assert post(caller, path, call_id).status == 200
+    assert caller.seen()["path"] == f"{GENERATE}?alt=json"
+    assert caller.row(call_id)["usage_source"] == "provider_final"
+
+
+def test_an_encoded_key_in_the_query_of_another_provider_goes_nowhere(caller):
+    product = caller.product
+    body = b'{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}'
+    hidden = caller.key.replace("_", "%5F")
+    headers = [("authorization", f"Bearer {caller.key}"), *unkeyed(new_id())]
+    path = f"/v1/chat/completions?k={hidden}&x=1"
+    assert ask(product.gateway, "POST", path, headers, body).status == 200
+    assert caller.seen()["path"] == "/v1/chat/completions?x=1"
+
+
 def test_the_bare_models_of_v1_are_googles_only_with_its_header(caller):
     product = caller.product
     reply = ask(product.gateway, "GET", "/v1/models", [("authorization", f"Bearer {caller.key}")])

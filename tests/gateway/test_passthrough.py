@@ -72,6 +72,8 @@ def test_a_declared_price_is_charged_for_each_request_that_was_answered(product,
         row = passer.row(call_id)
         assert (row["price_state"], row["cost_nusd"], row["billed_nusd"]) == ("known", 12_500_000, 12_500_000)
         assert recomputed(row) == row["cost_nusd"]
+        held = "select amount_nusd from vis.budget_events where kind = 'reserve' and request_id = %s"
+        assert product.query(held, row["request_id"]) == [{"amount_nusd": 12_500_000}]
         assert "12500000 nano-USD from the row's own usage and rates" in product.run(
             "ledger", "show", str(row["id"])
         )
@@ -189,9 +191,25 @@ AROUND = [
     "/openai/v1/../v1/files", "/openai/v1/%2e%2e/files", "/openai/v1/.%2e/files", "/openai/v1/a//b", "/openai/v1/a\\b",
     "/openai/v1/a b", "/openai/v1", "/openai/v1/", "/openai/files", "/v1/files", "/livez/files", "/cursor/v1/files",
     "/sandbox/v1/files", "/V1/files", "//files", "/anthropic/v1/messages/", "/anthropic/v1/MESSAGES",
+    "/google/v1beta/models/gemini-2.5-pro%3AgenerateContent", "/gemini/v1/models/gemini-2.5-pro:GenerateContent",
+    "/bedrock/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2Fus%2Eclaude/converse", "/bedrock/model/a%2fb%2Ec/invoke",
+    "/azure/openai/deployments/a%2Fb/chat/completions", "/openai/v1/chat/completions;x=1", "/openai/v1/chat;x/completions",
+    "/openai/v1/chat/completions%3Fx", "/openai/v1/chat/completions%23", "/openai/v1/chat/completions%20", "/openai/v1/..;/files",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", AROUND)
 def test_there_is_no_way_around_the_meter(path):
     assert passed("POST", path) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/openai/v1/files/my%20file",
+        "/google/v1beta/models/m:batchGenerateContent",
+        "/bedrock/guardrail/g/apply",
+    ],
+)
+def test_what_only_stands_near_a_metered_path_can_be_opened(path):
+    assert passed("POST", path) is not None

@@ -370,6 +370,48 @@ async def test_a_settlement_after_the_reaper_is_the_difference(ledger):
     assert ledger.query("select sum(cost_nusd)::bigint as s from vis.request_logs")[0]["s"] == 2_500
 
 
+async def test_a_hold_that_is_given_back_before_it_stands_is_gone(database, tmp_path):
+    ledger = Ledger(database, tmp_path, commit_wait=0.2, fence_after=30)
+    async with started(ledger.writer) as writer:
+        first, again = a_row(entry="attempt"), a_row(decision="refused")
+        held, following = a_hold(first), a_hold(again)
+        await writer.reserve(held)
+        with ledger.stalled():
+            before = asyncio.ensure_future(writer.settle(a_row(), None, a_hold(a_row())))
+            while not writer._sent:
+                await asyncio.sleep(0)
+            assert not await writer.settle_within(first, held, following)
+            last = asyncio.ensure_future(writer.settle(again, following))
+        await asyncio.gather(before, last)
+    assert ledger.query("select * from vis.budget_holds where hold_id = %s", following.hold_id) == []
+    rows = ledger.query("select entry, decision, reason from vis.request_logs order by wseq")
+    assert [tuple(row.values()) for row in rows[1:]] == [
+        ("attempt", "allowed", None),
+        ("call", "refused", None),
+    ]
+
+
+async def test_the_next_attempt_has_its_hold_though_the_reaper_took_that_of_the_last(ledger):
+    async with started(ledger.writer) as slow, started(ledger.another("jobs")) as jobs:
+        first = a_row(cost_nusd=500, billed_nusd=500)
+        held = a_hold(first, amount_nusd=9_000, minutes=-1)
+        await slow.reserve(held)
+        reaper = Reaper(ledger.database.url("vis_writer"), jobs, utc_now, 30)
+        await reaper.reap()
+        reaper.close()
+        again = a_row(request_id=first.request_id, attempt=2, cost_nusd=2_500, billed_nusd=2_500)
+        following = a_hold(again)
+        first.entry = "attempt"
+        await slow.settle(first, held, following)
+        await slow.settle(again, following)
+    rows = ledger.query("select entry, attempt, cost_nusd from vis.request_logs")
+    assert sorted(tuple(row.values()) for row in rows) == [
+        ("call", 1, 9_000),
+        ("call", 2, 2_500),
+        ("true_up", 1, 500 - 9_000),
+    ]
+
+
 async def test_the_rest_of_an_estimate_is_held_and_let_go_at_its_expiry(ledger):
     async with started(ledger.writer) as writer:
         row = a_row(cost_nusd=1_000, usage_source="tokenizer_estimate")

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from visionality.core.budget import worst_case_nusd
 from visionality.core.call import Ask, Refusal, Request
+from visionality.core.money import NANO, rounded_nusd
 from visionality.core.row import Row, draft_text
 from visionality.gateway.providers import Signer
 from visionality.gateway.routes import Target
@@ -88,5 +89,7 @@ def held(gateway: Gateway, row: Row, target: Target, upstream: Upstream, request
         card = gateway.books[row.org_id].dearest(target.provider.price_list, model, now) if model else None
         row.price_state = "known" if card else "unknown"
         amount = worst_case_nusd(card, len(request.body), ask.output_limit, ask.answers)
+    if target.usd_per_request is not None:
+        amount = rounded_nusd(target.usd_per_request * NANO)
     expires = now + timedelta(seconds=gateway.settings.call_timeout) + HOLD_GRACE
     return Hold(row.org_id, uuid7(), row.request_id, amount, expires, draft_text(row))

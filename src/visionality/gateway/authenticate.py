@@ -43,14 +43,19 @@ def presented(headers: Headers, in_query: Iterable[str] = ()) -> str:
     return found.pop()[: KEY_LIMIT + 1].decode("latin-1")
 
 
-def without_keys(query: str, names: frozenset[str]) -> tuple[str, list[str]]:
-    """A query without the parameters of these names, and their values; what else holds a virtual key is dropped too."""
+def without_keys(
+    query: str, names: frozenset[str], unsent: frozenset[str] = frozenset()
+) -> tuple[str, list[str]]:
+    """A query without the parameters of these names, and their values.
+
+    What else holds a virtual key is dropped too, and the parameters that are `unsent`.
+    """
     kept, keys = [], []
     for part in query.split("&"):
         name, _, value = part.partition("=")
         if unquote_plus(name) in names:
             keys.append(unquote_plus(value))
-        elif _HANDLE not in part:
+        elif _HANDLE not in unquote_plus(part) and unquote_plus(name) not in unsent:
             kept.append(part)
     return "&".join(kept), keys
 

@@ -23,6 +23,7 @@ _NOT_UP = _HOP_BY_HOP | {
     b"x-api-key",
     b"api-key",
     b"x-goog-api-key",
+    b"x-litellm-api-key",
     b"cookie",
     b"accept-encoding",
     b"openai-organization",
@@ -33,6 +34,13 @@ _NOT_UP = _HOP_BY_HOP | {
     b"x-amz-content-sha256",
     b"forwarded",
     b"via",
+    # What makes another call of a call, or hides its usage from the meter:
+    b"x-http-method",
+    b"x-http-method-override",
+    b"x-method-override",
+    b"x-original-url",
+    b"x-rewrite-url",
+    b"x-goog-fieldmask",
 }
 _NOT_UP_PREFIXES = (b"x-acc-", b"x-vis-", b"x-forwarded-")
 _HANDLE = b"visk_live_"

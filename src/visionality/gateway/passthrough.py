@@ -20,13 +20,15 @@ from visionality.core.usage import Metered, Usage
 from visionality.gateway.dialects import Dialect
 from visionality.gateway.dialects._core import is_of_type
 from visionality.gateway.providers import PROVIDERS, Provider, Route, named
-from visionality.gateway.routes import Target, find
+from visionality.gateway.routes import PLACE, Target, find
 from visionality.registry.snapshot import Grant
 
 NOT_METERED = "route_not_metered"
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~:@!$&'()*+,;=%-]+)+")
+_BEHIND = re.compile(r"(?:[;?#]|[^!-~])[^/]*")
+"""What a server may cut off a segment of a path before it looks for a route."""
 _ALIASES = {alias: provider for provider in PROVIDERS for alias in provider.aliases}
 _decode = msgspec.json.Decoder(dict[str, str | None]).decode
 
@@ -92,13 +94,22 @@ def passed(method: str, path: str) -> Target | None:
     suffix = _suffix(provider, f"/{rest}") if provider and method in _METHODS else None
     if provider is None or suffix is None:
         return None
-    meant = unquote(unquote(rest)).lower().rstrip("/")
+    meant = _BEHIND.sub("", unquote(unquote(rest)).lower()).rstrip("/")
     if any(part in {"", ".", ".."} for part in re.split(r"[/\\]", meant)):
         return None
-    if find(method, f"/{name}/{meant}", ()):
+    if find(method, f"/{name}/{meant}", ()) or _resembles_a_call(provider, method, f"/{meant}"):
         return None
     own = provider.routes[0].dialect
     return Target(provider, Route(method, path, suffix, PassThrough(own), "passthrough"), suffix)
+
+
+def _resembles_a_call(provider: Provider, method: str, path: str) -> bool:
+    """Whether a server could take a path for that of a model call, whatever stands in its places and in either case."""
+    return any(
+        re.fullmatch(".+".join(map(re.escape, PLACE.split(route.path)[::2])), path, re.IGNORECASE)
+        for route in provider.routes
+        if route.kind == "model_call" and route.method == method
+    )
 
 
 def _suffix(provider: Provider, path: str) -> str | None:

@@ -88,8 +88,9 @@ class Call:
         """Who calls and what is asked. From here on a refusal leaves a row."""
         in_query: list[str] = []
         if self.query:
-            names = self.target.provider.key_parameters
-            self.query, in_query = authenticate.without_keys(self.query, names)
+            provider = self.target.provider
+            names, unsent = provider.key_parameters, provider.unsent_parameters
+            self.query, in_query = authenticate.without_keys(self.query, names, unsent)
         signed = authenticate.signature(self.target, self.headers)
         key = "" if signed else authenticate.presented(self.headers, in_query)
         try:

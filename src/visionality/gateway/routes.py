@@ -34,7 +34,7 @@ _PLACES = {
     "model_id": r"(?:[A-Za-z0-9._:~-]|%3[Aa]|%2[Ff]){1,2048}",
 }
 _GENERATES = (":generateContent", ":streamGenerateContent")
-_PLACE = re.compile(r"\{(\w+)\}")
+PLACE = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ _OPEN: dict[tuple[str, str], list[tuple[re.Pattern[str], list[tuple[Provider, Ro
 
 
 def _add(path: str, provider: Provider, route: Route) -> None:
-    if not _PLACE.search(path):
+    if not PLACE.search(path):
         _EXACT.setdefault((route.method, path), []).append((provider, route))
         return
-    names = _PLACE.split(path)[1::2]
-    literal = [re.escape(part) for part in _PLACE.split(path)[::2]]
+    names = PLACE.split(path)[1::2]
+    literal = [re.escape(part) for part in PLACE.split(path)[::2]]
     pattern = literal[0]
     for name, part in zip(names, literal[1:], strict=True):
         pattern += f"(?P<{name}>{_PLACES[name]}){part}"

@@ -215,11 +215,22 @@ class LedgerWriter:
                 self._beating = False
                 await self._beat()
                 beat = loop.call_later(self._heartbeat, self._beat_is_due)
-            self._sent, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            size = self._fitting()
+            self._sent, self._waiting = self._waiting[:size], self._waiting[size:]
             if self._sent:
                 await self._flush(self._sent)
                 self._sent = []
         beat.cancel()
+
+    def _fitting(self) -> int:
+        """How many of those who wait fit into one transaction: none sees a hold that it has yet to make."""
+        made = set()
+        for size, work in enumerate(self._waiting[:BATCH]):
+            if work.take is not None and work.take.hold_id in made:
+                return size
+            if work.make is not None:
+                made.add(work.make.hold_id)
+        return min(len(self._waiting), BATCH)
 
     def _beat_is_due(self) -> None:
         self._beating = True
@@ -313,7 +324,7 @@ class LedgerWriter:
             log.error("hold_was_taken", hold_id=str(work.take.hold_id), request_id=str(work.take.request_id))
             if work.taken_as == "settle" and work.row is not None:
                 await self._true_up(work.row)
-                work.take = work.make = None
+                work.take = None  # what it makes stands all the same: the call may go on under it
                 kept.append(work)
             else:
                 self._finished(work)

@@ -67,6 +67,8 @@ class Provider:
     """Other names that its routes stand under."""
     key_parameters: frozenset[str] = frozenset()
     """The query parameters that may carry a key in its requests."""
+    unsent_parameters: frozenset[str] = frozenset()
+    """The query parameters that would make another call of a call, hide its usage, or have somebody else pay for it."""
 
     signer: Callable[[bytes, str], Signer | None] | None = None
     """Makes the signer of a key for a base address, where the key is of the kind that signs. Raises Refusal."""

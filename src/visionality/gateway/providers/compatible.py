@@ -12,8 +12,8 @@ from visionality.gateway.providers._core import Provider
 from visionality.gateway.providers.openai import ELSEWHERE, OPENAI
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
-OWN_SEGMENTS = frozenset({"livez", "readyz", "at", "cursor", "sandbox"})
-"""First segments of the gateway's own paths, and the name that marks a row as simulated: nobody else's names."""
+OWN_SEGMENTS = frozenset({"livez", "readyz", "at", "cursor", "sandbox", "unknown"})
+"""First segments of the gateway's own paths, and the names that mark a row as simulated or a placeholder: nobody else's."""
 
 
 @lru_cache(maxsize=256)

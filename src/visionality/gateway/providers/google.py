@@ -1,5 +1,6 @@
 """Google's Gemini Developer API (ai.google.dev, October 2026).
 
+Its "system parameters" (cloud.google.com/apis/docs/system-parameters) can take the usage out of an answer.
 Its SDK's default is version 1 since python-genai 3. Bare, `/v1/models` is Google's only with the header of its key.
 """
 
@@ -32,5 +33,6 @@ GOOGLE = Provider(
     key_prefix=b"",
     routes=_routes("v1beta") + _routes("v1"),
     aliases=("gemini",),
-    key_parameters=frozenset({"key", "$key", "access_token"}),
+    key_parameters=frozenset({"key", "$key", "$apiKey", "access_token", "oauth_token"}),
+    unsent_parameters=frozenset({"fields", "$fields", "$httpMethod", "$ct", "userProject", "$userProject"}),
 )
