@@ -323,7 +323,7 @@ def _end_with(supervisor: int) -> None:
 
 
 def _load_what_prepares() -> None:
-    import visionality.cli.prepare  # noqa: F401
+    import visionality.cli.prepare  # noqa: F401 -- only to be loaded while PostgreSQL boots
 
 
 def _says_ready(connection: socket.socket) -> bool:

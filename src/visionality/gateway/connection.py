@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one, but not by class
         self._client = _address(transport.get_extra_info("peername"))
         self._server = _address(transport.get_extra_info("sockname"))
-        self.server_state.connections.add(self)  # type: ignore[arg-type]
+        self.server_state.connections.add(cast("Any", self))  # a set of its own protocols, by their classes
         self._timer = self.loop.call_later(LOOK, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- gone is gone

@@ -1,10 +1,11 @@
 """Time bounds of the calls in flight. One look at all of them every tenth of a second costs less than a timer a call."""
 
 import asyncio
+import math
 
 LOOK = 0.1
 """Seconds between looks: no bound is kept more finely."""
-NEVER = float("inf")
+NEVER = math.inf
 
 
 class Deadline:
