@@ -33,7 +33,7 @@ def composed(now: datetime, amount_nusd: int, cost_nusd: int):
 def test_the_leaf_of_an_event_is_that_of_its_columns(now, amount_nusd, cost_nusd):
     _, hold, batch = composed(now, amount_nusd, cost_nusd)
     events = [dict(zip(EVENT, record, strict=False)) for record in batch.arguments()[3]]
-    assert [record[-1] for record in batch.arguments()[3]] == [leaf_hash(event) for event in events]
+    assert [record[12] for record in batch.arguments()[3]] == [leaf_hash(event) for event in events]
     assert [
         (event["wseq"], event["kind"], event["amount_nusd"], event["actual_nusd"]) for event in events
     ] == [

@@ -9,7 +9,7 @@ returning writer_no, process;
 -- name: orphans
 -- Holds that nobody will settle: of fenced writers, and those past their expiry. A draft that is a true-up waits for
 -- an answer that any writer may see, so only its expiry counts.
-select h.org_id, h.hold_id, h.request_id, h.amount_nusd, h.expires_at, h.draft
+select h.org_id, h.hold_id, h.request_id, h.amount_nusd, h.expires_at, h.draft, h.windows
   from vis.budget_holds h
   join vis.writers w on w.writer_no = h.writer_no
  where (w.fenced_at is not null and h.draft is not null and h.draft::json ->> 'entry' is distinct from 'true_up')

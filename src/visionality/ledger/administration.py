@@ -1,4 +1,7 @@
-"""Administrative acts and the life of keys, appended in the transaction of the change (promises S5 and K7)."""
+"""Administrative acts and the life of keys, appended in the transaction of the change (promises S5 and K7).
+
+And the caps of budgets, moved in that transaction too: a cap is in force for whatever is held after it (promise B1).
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,8 +9,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import asdict
 
 from visionality.core.canonical import leaf_hash
+from visionality.ledger.batch import Window
 from visionality.runtime.ids import uuid7
 from visionality.runtime.sql import statements
 
@@ -44,6 +49,32 @@ def append_admin_event(
     """One act of an administrator."""
     columns = {"kind": kind, "actor": actor, "source_ip": None, "detail": dict(detail)}
     _append(cursor, "admin_events", "admin_event", org_id, now, columns)
+
+
+def open_budget(cursor: Cursor, org_id: UUID, budget_id: UUID, cap_nusd: int, *, hard: bool) -> None:
+    """Begin a budget. Its windows are made by whoever needs them first."""
+    budget = {"org_id": org_id, "budget_id": budget_id, "cap_nusd": cap_nusd, "hard": hard}
+    cursor.execute(_SQL["open_budget"], budget)
+
+
+def open_window(cursor: Cursor, window: Window, opening_nusd: int) -> None:
+    """Make a window of a budget that was just begun, in which this much was spent before."""
+    cursor.execute(_SQL["open_window"], {**asdict(window), "opening_nusd": opening_nusd})
+
+
+def move_cap(cursor: Cursor, org_id: UUID, budget_id: UUID, cap_nusd: int, *, hard: bool) -> int:
+    """Set the cap of a budget in all its windows. Returns the position since which it is in force.
+
+    Below what is spent and held already it only keeps more from being held.
+    """
+    budget = {"org_id": org_id, "budget_id": budget_id}
+    cursor.execute(_SQL["lock_anchor"], budget)
+    cursor.execute(_SQL["lock_windows"], budget)
+    locked = cursor.fetchone()
+    assert locked is not None
+    position: int = locked[0] + 1
+    cursor.execute(_SQL["move_cap"], {**budget, "cap_nusd": cap_nusd, "hard": hard, "position": position})
+    return position
 
 
 def _append(

@@ -1,7 +1,7 @@
 """What one transaction of the ledger writer carries, with the numbers it carries it under."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
@@ -9,20 +9,23 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from visionality.core.canonical import Shape
 from visionality.core.row import COLUMNS, Row
 from visionality.runtime.ids import uuid7
 
-EventKind = Literal["reserve", "settle", "release", "expire"]
+EventKind = Literal["reserve", "deny", "settle", "release", "expire", "overage"]
 
 _JSON_COLUMNS = [COLUMNS.index(name) for name in ("usage", "rates", "pii", "tags")]
 _json = msgspec.json.Encoder(order="sorted").encode
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """Money reserved for one attempt, in nano-USD, with the draft of the row that will settle it."""
+    """Money reserved for one attempt, in nano-USD, with the draft of the row that will settle it.
+
+    It is held in each of the windows, in all of them or in none.
+    """
 
     org_id: UUID
     hold_id: UUID
@@ -30,6 +33,25 @@ class Hold(msgspec.Struct, frozen=True):
     amount_nusd: int
     expires_at: datetime
     draft: str | None = None
+    windows: Sequence[UUID] = ()
+
+
+class Window(msgspec.Struct, frozen=True):
+    """One budget in one period, for one value of its scope: what is said when its row is made."""
+
+    org_id: UUID
+    window_id: UUID
+    budget_id: UUID
+    scope_value: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+class Denial(msgspec.Struct, frozen=True):
+    """Which window refused a hold, and what was left in each of its windows then, as far as that is known."""
+
+    window_id: UUID | None
+    left_nusd: Mapping[UUID, int | None]
 
 
 class Event(msgspec.Struct):
@@ -61,10 +83,18 @@ class Work(msgspec.Struct, eq=False):
 
     done: asyncio.Future[None]
     make: Hold | None = None
+    granted: bool = False
+    """Whether what it makes stays within what is held already, so that no window is asked."""
     take: Hold | None = None
     taken_as: EventKind = "settle"
     row: Row | None = None
+    late: Hold | None = None
+    """The hold that was charged in place of the row, when that is a true-up: its windows get the difference."""
     due: float = inf
+    denial: Denial | None = None
+    """Why what it was to make does not stand."""
+    was_lost: bool = False
+    """Whether somebody else had taken the hold and written the row."""
 
 
 class Look(msgspec.Struct, eq=False):
@@ -85,6 +115,14 @@ class Numbers:
 
 
 @dataclass(slots=True)
+class Moved:
+    """What a batch changes in one window."""
+
+    held_nusd: int = 0
+    spent_nusd: int = 0
+
+
+@dataclass(slots=True)
 class Batch:
     """Composed once and sent unchanged until its outcome is known."""
 
@@ -92,8 +130,14 @@ class Batch:
     before: Numbers
     takes: list[Hold] = field(default_factory=list)
     makes: list[Hold] = field(default_factory=list)
+    granted: list[bool] = field(default_factory=list)
+    """Of each hold to make, whether its windows are not asked."""
     events: list[Event] = field(default_factory=list)
+    wants: list[int] = field(default_factory=list)
+    """Of each event, the place among `makes` of the hold that it begins, from 1; 0 for none."""
     rows: list[Row] = field(default_factory=list)
+    windows: dict[tuple[UUID, UUID], Moved] = field(default_factory=dict)
+    """By organisation and id."""
 
     @property
     def after(self) -> Numbers:
@@ -101,15 +145,28 @@ class Batch:
         before = self.before
         return Numbers(before.writer_no, before.row_seq + len(self.rows), before.event_seq + len(self.events))
 
-    def arguments(self) -> tuple[list[Any], ...]:
+    def arguments(self) -> tuple[Any, ...]:
         """The parameters of `commit_batch`, in its order."""
         return (
             [hold.org_id for hold in self.takes],
             [hold.hold_id for hold in self.takes],
             [_hold_record(hold, self.before.writer_no) for hold in self.makes],
-            [(*astuple(event), _event_leaf(event)) for event in self.events],
+            [self._event_record(*event) for event in zip(self.events, self.wants, strict=True)],
             [_row_record(row) for row in self.rows],
+            *(self._moves() if self.windows else _NOTHING_MOVES),
         )
+
+    def denials(self, refused: Sequence[int] | None, left: Sequence[int | None] | None) -> None:
+        """Tell the works whose holds were refused, by what `commit_batch` answered."""
+        if not refused or left is None or not any(refused):
+            return
+        keys = self._ordered()
+        lefts = {window_id: nusd for (_, window_id), nusd in zip(keys, left, strict=True)}
+        makers = (work for work in self.works if work.make is not None)
+        for work, refusing in zip(makers, refused, strict=True):
+            if refusing and work.make is not None:
+                of_its_own = {window_id: lefts[window_id] for window_id in work.make.windows}
+                work.denial = Denial(keys[refusing - 1][1], of_its_own)
 
     def witness(self) -> tuple[str, tuple[UUID, datetime, UUID]]:
         """A query and a key that tell whether this batch was committed: all of it was, or nothing."""
@@ -119,10 +176,77 @@ class Batch:
         row = self.rows[0]
         return "row_exists", (row.org_id, row.created_at, row.id)
 
-    def _event(self, now: datetime, kind: EventKind, hold: Hold, actual_nusd: int | None) -> None:
+    def _begin(self, now: datetime, hold: Hold, *, granted: bool) -> None:
+        self.makes.append(hold)
+        self.granted.append(granted)
+        for window_id in hold.windows:
+            self.windows.setdefault((hold.org_id, window_id), Moved())
+        self._event(now, "reserve", hold, hold.amount_nusd, None, want=len(self.makes))
+
+    def _end(self, now: datetime, kind: EventKind, hold: Hold, charged_nusd: int | None) -> None:
+        self.takes.append(hold)
+        self._move(hold, hold.amount_nusd, charged_nusd or 0)
+        self._event(now, kind, hold, hold.amount_nusd, charged_nusd)
+        if hold.windows and charged_nusd is not None and charged_nusd > hold.amount_nusd:
+            self._event(now, "overage", hold, charged_nusd - hold.amount_nusd, None)
+
+    def _adjust(self, now: datetime, hold: Hold, difference_nusd: int) -> None:
+        self._move(hold, 0, difference_nusd)
+        self._event(now, "settle", hold, 0, difference_nusd)
+
+    def _move(self, hold: Hold, held_nusd: int, spent_nusd: int) -> None:
+        for window_id in hold.windows:
+            moved = self.windows.setdefault((hold.org_id, window_id), Moved())
+            moved.held_nusd += held_nusd
+            moved.spent_nusd += spent_nusd
+
+    def _event(
+        self,
+        now: datetime,
+        kind: EventKind,
+        hold: Hold,
+        amount_nusd: int,
+        actual_nusd: int | None,
+        want: int = 0,
+    ) -> None:
         before, number = self.before, self.before.event_seq + len(self.events) + 1
         whose = (hold.org_id, now, uuid7(), before.writer_no, number, kind, hold.hold_id, hold.request_id)
-        self.events.append(Event(*whose, [], hold.amount_nusd, actual_nusd, None))
+        self.events.append(Event(*whose, list(hold.windows), amount_nusd, actual_nusd, None))
+        self.wants.append(want)
+
+    def _event_record(self, event: Event, want: int) -> tuple[Any, ...]:
+        denied = None
+        if want and event.windows and not self.granted[want - 1]:
+            denied = _event_leaf(replace(event, kind="deny"))
+        return (*astuple(event), _event_leaf(event), want, denied)
+
+    def _ordered(self) -> list[tuple[UUID, UUID]]:
+        """The windows in the order in which every writer locks them."""
+        return sorted(self.windows)
+
+    def _moves(self) -> tuple[Any, ...]:
+        keys = self._ordered()
+        place = {key: number for number, key in enumerate(keys, 1)}
+        moved = [self.windows[key] for key in keys]
+        places: list[int] = []
+        upto: list[int] = []
+        for hold in self.makes:
+            places += [place[hold.org_id, window_id] for window_id in hold.windows]
+            upto.append(len(places))
+        return (
+            [org_id for org_id, _ in keys],
+            [window_id for _, window_id in keys],
+            [one.held_nusd for one in moved],
+            [one.spent_nusd for one in moved],
+            [hold.amount_nusd for hold in self.makes],
+            self.granted,
+            upto,
+            places,
+            *self.witness()[1],
+        )
+
+
+_NOTHING_MOVES: tuple[Any, ...] = ([], [], [], [], [], [], [], [], None, None, None)
 
 
 def compose(works: Sequence[Work], before: Numbers, now: datetime) -> Batch:
@@ -130,17 +254,25 @@ def compose(works: Sequence[Work], before: Numbers, now: datetime) -> Batch:
     batch = Batch(works, before)
     for work in works:
         if work.make is not None:
-            batch.makes.append(work.make)
-            batch._event(now, "reserve", work.make, None)  # noqa: SLF001 -- a batch is built here and only here
+            batch._begin(now, work.make, granted=work.granted)  # noqa: SLF001 -- a batch is built here and only here
         if work.take is not None:
-            batch.takes.append(work.take)
-            charged = None if work.taken_as == "release" else work.row.cost_nusd if work.row else 0
-            batch._event(now, work.taken_as, work.take, charged)  # noqa: SLF001
+            batch._end(now, work.taken_as, work.take, _charged(work, work.take))  # noqa: SLF001
+        if work.late is not None and work.row is not None:
+            batch._adjust(now, work.late, work.row.cost_nusd)  # noqa: SLF001
         if work.row is not None:
             work.row.writer_no = before.writer_no
             work.row.wseq = before.row_seq + len(batch.rows) + 1
             batch.rows.append(work.row)
     return batch
+
+
+def _charged(work: Work, hold: Hold) -> int | None:
+    """What ends with a hold: its row's cost. A cost that is not known counts with what was held, as far as budgets go."""
+    if work.taken_as == "release":
+        return None
+    if work.row is None:
+        return 0
+    return hold.amount_nusd if hold.windows and work.row.price_state == "unknown" else work.row.cost_nusd
 
 
 def placeholder(row: Row) -> Row:
@@ -170,7 +302,7 @@ def true_up(row: Row, charged: tuple[UUID, int, int]) -> None:
 
 def _hold_record(hold: Hold, writer_no: int) -> tuple[Any, ...]:
     whose = (hold.org_id, hold.hold_id, hold.request_id)
-    return (*whose, [], hold.amount_nusd, writer_no, hold.expires_at, hold.draft)
+    return (*whose, list(hold.windows), hold.amount_nusd, writer_no, hold.expires_at, hold.draft)
 
 
 def _row_record(row: Row) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ back in the very transaction that writes its row.
 What a batch guarantees:
 * a row that claims a hold is written only when this writer still had that hold, so that a call is never written up
   twice, here and by the reaper;
+* a hold stands in all of its windows or in none, and in none beyond its cap;
 * `(writer_no, wseq)` has no gap: numbers are given when a batch is composed, one batch is in flight, and a batch
   whose outcome is unknown is sent again unchanged;
 * a row that the database will not take leaves a placeholder in its number and itself in the dead-letter file.
@@ -15,7 +16,7 @@ What a batch guarantees:
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from datetime import UTC, datetime
 from math import inf
 from uuid import UUID
@@ -25,13 +26,24 @@ import msgspec
 import structlog
 
 from visionality.core.row import Row
-from visionality.ledger.batch import Batch, Hold, Look, Numbers, Work, compose, placeholder, true_up
+from visionality.ledger.batch import (
+    Batch,
+    Denial,
+    Hold,
+    Look,
+    Numbers,
+    Window,
+    Work,
+    compose,
+    placeholder,
+    true_up,
+)
 from visionality.ledger.connection import AWAY, WriterConnection
 from visionality.runtime.clock import Clock
 from visionality.runtime.settings import Settings
 from visionality.runtime.sql import statements
 
-__all__ = ["Hold", "LedgerAway", "LedgerWriter"]
+__all__ = ["Blocked", "Denial", "Hold", "LedgerAway", "LedgerWriter", "Window"]
 
 log = structlog.get_logger()
 
@@ -46,6 +58,9 @@ BEATS = 10
 DEAD_LETTERS = "dead-letters.jsonl"
 """In the data directory: rows that the database refused for what is in them."""
 CLAIM_LOST = "VH001"
+COMMITTED_BEFORE = "VH002"
+WINDOWS_KNOWN = 100_000
+"""Windows of which a writer remembers that they are made."""
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SQL = statements("visionality.ledger.sql", "writer.sql")
@@ -53,6 +68,14 @@ _SQL = statements("visionality.ledger.sql", "writer.sql")
 
 class LedgerAway(Exception):
     """The ledger cannot take this now: the database is away or cannot follow."""
+
+
+class Blocked(Exception):
+    """A window has not enough left for a hold."""
+
+    def __init__(self, denial: Denial) -> None:
+        super().__init__(f"window {denial.window_id} has not enough left")
+        self.denial = denial
 
 
 class LedgerWriter:
@@ -71,6 +94,8 @@ class LedgerWriter:
         self._numbers = Numbers()
         self._waiting: list[Work] = []
         self._looks: list[Look] = []
+        self._windows: set[UUID] = set()
+        self._new_windows: dict[UUID, Window] = {}
         self._sent: list[Work] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
@@ -103,8 +128,14 @@ class LedgerWriter:
         self._link.close()
         return len(self._waiting)
 
+    def will_use(self, windows: Iterable[Window]) -> None:
+        """See to it that these windows are there for the holds that are given from now on."""
+        for window in windows:
+            if window.window_id not in self._windows:
+                self._new_windows[window.window_id] = window
+
     async def reserve(self, hold: Hold) -> None:
-        """Make a hold durable. Raises LedgerAway, and then the hold does not stand or will be released."""
+        """Make a hold durable. Raises Blocked, or LedgerAway: then the hold does not stand or will be released."""
         if not self.connected:
             raise LedgerAway("the ledger's database is away")
         work = self._submit(Work(self._future(), make=hold, due=self._due()))
@@ -113,6 +144,8 @@ class LedgerWriter:
         except asyncio.CancelledError:
             self._abandon(work)
             raise
+        if work.denial is not None:
+            raise Blocked(work.denial)
 
     async def standing(self, org_id: UUID, hold_id: UUID) -> Hold | None:
         """The hold of this id, if it stands. Raises LedgerAway."""
@@ -127,23 +160,36 @@ class LedgerWriter:
             raise LedgerAway(f"the ledger did not answer within {self._commit_wait:g} s") from None
 
     def settle(self, row: Row, hold: Hold | None, rest: Hold | None = None) -> Awaitable[None]:
-        """Queue a row, with the hold it settles and a hold for what stays uncertain. Await it to know it is durable.
+        """Queue a row, with the hold it settles and a hold for what of it stays uncertain. Await it to know it is durable.
 
         The row is written whatever the awaiting caller does, as soon as the database takes it. Raises LedgerAway
         for a row without a hold, when more waits than may wait.
         """
-        return self._submit(Work(self._future(), make=rest, take=hold, row=row)).done
+        return self._submit(Work(self._future(), make=rest, granted=True, take=hold, row=row)).done
 
-    async def settle_within(self, row: Row, hold: Hold | None, rest: Hold | None = None) -> bool:
+    async def settle_within(
+        self, row: Row, hold: Hold | None, rest: Hold | None = None, then: Hold | None = None
+    ) -> bool:
         """Settle, and say whether the row was durable within `settings.commit_wait` seconds.
 
-        When it was not, it is written later, except a row without a hold when more waits than may wait.
+        When it was not, it is written later, except a row without a hold when more waits than may wait. Instead of a rest,
+        `then` is the hold of the call's next attempt. Raises Blocked when that does not stand; the row does.
         """
+        make, granted = (rest, True) if then is None else (then, False)
+        work = Work(self._future(), make=make, granted=granted, take=hold, row=row, due=self._due())
         try:
-            await self._submit(Work(self._future(), make=rest, take=hold, row=row, due=self._due())).done
+            await self._submit(work).done
         except LedgerAway:
             return False
+        if work.denial is not None:
+            raise Blocked(work.denial)
         return True
+
+    async def settle_once(self, row: Row, hold: Hold, rest: Hold | None) -> bool:
+        """Write a true-up for a hold that others may take too, however long it takes. False when one of them did."""
+        work = self._submit(Work(self._future(), make=rest, granted=True, take=hold, row=row))
+        await work.done
+        return not work.was_lost
 
     def release(self, hold: Hold) -> Awaitable[None]:
         """Give a hold back: its call never left."""
@@ -194,7 +240,7 @@ class LedgerWriter:
         """A hold whose caller is gone is as good as given up; one that stands already is released now."""
         if work.done.cancelled():
             self._forget(work)
-        elif work.done.exception() is None and work.make is not None:
+        elif work.done.exception() is None and work.make is not None and work.denial is None:
             self.release(work.make)
 
     def _forget(self, work: Work) -> None:
@@ -268,21 +314,21 @@ class LedgerWriter:
     async def _flush(self, works: list[Work]) -> None:
         """Make these works durable, whatever it takes, or set aside what the database cannot take."""
         batch = compose(works, self._numbers, self._clock())
+        if self._new_windows:
+            await self._make_windows()
         while works:
             try:
-                await self._link.live.execute(_SQL["commit_batch"], *batch.arguments())
+                await self._commit(batch)
             except asyncpg.PostgresError as error:
                 if error.sqlstate == CLAIM_LOST:
-                    if not await self._was_committed(batch):
-                        works = await self._without_lost_claims(works)
-                        batch = compose(works, self._numbers, self._clock())
-                        continue
+                    works = await self._without_lost_claims(works)
+                    batch = compose(works, self._numbers, self._clock())
                 elif _is_poison(error):
                     await self._isolate(works, error)
                     return
                 else:
                     await self._link.renew(error)
-                    continue
+                continue
             except AWAY as error:
                 await self._link.renew(error)
                 continue
@@ -294,11 +340,42 @@ class LedgerWriter:
                 self._finished(work)
             return
 
+    async def _commit(self, batch: Batch) -> None:
+        """Send a batch, and tell its works which holds were refused. Raises what the driver raises when it is not committed."""
+        try:
+            (answer,) = await self._link.live.fetch(_SQL["commit_batch"], *batch.arguments())
+        except asyncpg.PostgresError as error:
+            is_committed = error.sqlstate == COMMITTED_BEFORE or (
+                error.sqlstate == CLAIM_LOST and await self._was_committed(batch)
+            )
+            if not is_committed:
+                raise
+            await self._learn_denials(batch)
+        else:
+            batch.denials(answer["refused"], answer["left_nusd"])
+
     def _finished(self, work: Work) -> None:
         if not work.done.done():
             work.done.set_result(None)
-        elif work.make is not None and work.row is None:
+        elif work.make is not None and work.row is None and work.denial is None:
             self.release(work.make)
+
+    async def _make_windows(self) -> None:
+        made, self._new_windows = list(self._new_windows.values()), {}
+        columns = [[getattr(window, name) for window in made] for name in Window.__struct_fields__]
+        await self._link.ask(lambda live: live.execute(_SQL["make_windows"], *columns))
+        if len(self._windows) > WINDOWS_KNOWN:
+            self._windows.clear()
+        self._windows.update(window.window_id for window in made)
+
+    async def _learn_denials(self, batch: Batch) -> None:
+        """Which holds of a batch were refused whose answer was lost."""
+        orgs, holds = [hold.org_id for hold in batch.makes], [hold.hold_id for hold in batch.makes]
+        found = await self._link.ask(lambda live: live.fetch(_SQL["denied"], orgs, holds))
+        denied = {record["hold_id"] for record in found}
+        for work in batch.works:
+            if work.make is not None and work.make.hold_id in denied:
+                work.denial = Denial(None, {})
 
     async def _was_committed(self, batch: Batch) -> bool:
         """Whether an earlier try of this very batch went through before its answer was lost."""
@@ -319,12 +396,16 @@ class LedgerWriter:
                 kept.append(work)
                 continue
             if work.row is not None and work.row.entry == "true_up":  # another who knew it has written it
+                work.was_lost = True
                 self._finished(work)
                 continue
             log.error("hold_was_taken", hold_id=str(work.take.hold_id), request_id=str(work.take.request_id))
             if work.taken_as == "settle" and work.row is not None:
                 await self._true_up(work.row)
-                work.take = None  # what it makes stands all the same: the call may go on under it
+                work.take, work.late = (
+                    None,
+                    work.take,
+                )  # what it makes stands all the same: the call may go on under it
                 kept.append(work)
             else:
                 self._finished(work)

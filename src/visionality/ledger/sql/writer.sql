@@ -11,26 +11,34 @@ returning writer_no;
 update vis.writers set heartbeat_at = now() where writer_no = $1 and fenced_at is null returning writer_no;
 
 -- name: commit_batch
--- One batch, one transaction: take the holds that end, make the holds that begin, append events and rows.
--- Fails whole with VH001 when a hold that it means to take is gone. Idempotent: a batch whose outcome is unknown
--- is sent again unchanged.
+-- One batch, one transaction: take the holds that end, make the holds that begin and that no window refuses, append
+-- events and rows. Fails whole with VH001 when a hold that it means to take is gone, and with VH002 when it moves windows
+-- and was committed before. Says which window refused each hold, and what is left in the windows. Windows are locked
+-- before holds, by everybody.
 with
+moved as materialized (
+  select m.* from vis.move_budgets($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) m),
 taken as (  -- one look into the index a claim: planned as a join while the table is empty, it would read all of it for ever
-  delete from vis.budget_holds where ctid = any (array(
+  delete from vis.budget_holds where (select true from moved) and ctid = any (array(
     select standing.ctid from unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
      cross join lateral (select h.ctid from vis.budget_holds h
                           where h.org_id = c.org_id and h.hold_id = c.hold_id offset 0) standing))
   returning hold_id),
 made as (
   insert into vis.budget_holds (org_id, hold_id, request_id, windows, amount_nusd, writer_no, expires_at, draft)
-  select org_id, hold_id, request_id, windows, amount_nusd, writer_no, expires_at, draft from unnest($3::vis.hold_v1[])
+  select h.org_id, h.hold_id, h.request_id, h.windows, h.amount_nusd, h.writer_no, h.expires_at, h.draft
+    from unnest($3::vis.hold_v1[]) with ordinality h, moved
+   where coalesce(moved.refused[h.ordinality], 0) = 0
   on conflict do nothing),
 events as (
   insert into vis.budget_events (org_id, created_at, id, writer_no, wseq, kind, hold_id, request_id, windows, amount_nusd,
-                                 actual_nusd, actor, leaf_hash)
-  select org_id, created_at, id, writer_no, wseq, kind, hold_id, request_id, windows, amount_nusd,
-         actual_nusd, actor, leaf_hash
-    from unnest($4::vis.event_v1[])
+                                 actual_nusd, actor, leaf_hash, position)
+  select e.org_id, e.created_at, e.id, e.writer_no, e.wseq, case when e.is_denied then 'deny' else e.kind end, e.hold_id,
+         e.request_id, e.windows, e.amount_nusd, e.actual_nusd, e.actor,
+         case when e.is_denied then e.denied_leaf else e.leaf_hash end,
+         case when e.windows <> '{}' then e.position end
+    from (select unnested.*, moved.position, coalesce(moved.refused[unnested.want], 0) > 0 as is_denied
+            from unnest($4::vis.event_v2[]) unnested, moved) e
   on conflict do nothing),
 rows as (
   insert into vis.request_logs (
@@ -55,13 +63,31 @@ rows as (
     tags, leaf_hash
     from unnest($5::vis.row_v1[])
   on conflict do nothing)
-select vis.all_claimed(cardinality($2::uuid[]), (select count(*) from taken));
+select vis.all_claimed(cardinality($2::uuid[]), (select count(*) from taken)), moved.refused, moved.left_nusd from moved;
 
 -- name: standing
 -- Which of these holds still stand.
-select h.org_id, h.hold_id, h.request_id, h.amount_nusd, h.expires_at, h.draft
+select h.org_id, h.hold_id, h.request_id, h.amount_nusd, h.expires_at, h.draft, h.windows
   from unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
   join vis.budget_holds h on h.org_id = c.org_id and h.hold_id = c.hold_id;
+
+-- name: make_windows
+-- Windows that are needed for the first time, with the cap of their budget's anchor. The anchor is locked, so that a cap
+-- that is being edited is the new one here.
+with anchor as (
+  select a.org_id, k.window_id, a.budget_id, k.scope_value, k.starts_at, k.ends_at, a.cap_nusd, a.hard, a.position
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+           k(org, window_id, budget, scope_value, starts_at, ends_at)
+    join vis.budget_windows a on a.org_id = k.org and a.window_id = k.budget
+   order by a.org_id, a.window_id for update of a)
+insert into vis.budget_windows (org_id, window_id, budget_id, scope_value, starts_at, ends_at, cap_nusd, hard, position)
+select org_id, window_id, budget_id, scope_value, starts_at, ends_at, cap_nusd, hard, position from anchor
+on conflict do nothing;
+
+-- name: denied
+-- Which of these holds were refused.
+select e.hold_id from unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
+  join vis.budget_events e on e.org_id = c.org_id and e.hold_id = c.hold_id and e.kind = 'deny';
 
 -- name: event_exists
 -- Whether a batch was committed, told by one of its events.
