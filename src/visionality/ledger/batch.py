@@ -120,6 +120,7 @@ class Moved:
 
     held_nusd: int = 0
     spent_nusd: int = 0
+    asked_nusd: int = 0
 
 
 @dataclass(slots=True)
@@ -138,6 +139,8 @@ class Batch:
     rows: list[Row] = field(default_factory=list)
     windows: dict[tuple[UUID, UUID], Moved] = field(default_factory=dict)
     """By organisation and id."""
+    may_refuse: bool = False
+    """Whether each hold comes with the denial that is written in its place when it is refused."""
 
     @property
     def after(self) -> Numbers:
@@ -180,7 +183,7 @@ class Batch:
         self.makes.append(hold)
         self.granted.append(granted)
         for window_id in hold.windows:
-            self.windows.setdefault((hold.org_id, window_id), Moved())
+            self.windows.setdefault((hold.org_id, window_id), Moved()).asked_nusd += hold.amount_nusd
         self._event(now, "reserve", hold, hold.amount_nusd, None, want=len(self.makes))
 
     def _end(self, now: datetime, kind: EventKind, hold: Hold, charged_nusd: int | None) -> None:
@@ -216,7 +219,7 @@ class Batch:
 
     def _event_record(self, event: Event, want: int) -> tuple[Any, ...]:
         denied = None
-        if want and event.windows and not self.granted[want - 1]:
+        if self.may_refuse and want and event.windows and not self.granted[want - 1]:
             denied = _event_leaf(replace(event, kind="deny"))
         return (*astuple(event), _event_leaf(event), want, denied)
 
@@ -238,15 +241,17 @@ class Batch:
             [window_id for _, window_id in keys],
             [one.held_nusd for one in moved],
             [one.spent_nusd for one in moved],
+            [one.asked_nusd for one in moved],
+            self.may_refuse,
             [hold.amount_nusd for hold in self.makes],
             self.granted,
             upto,
             places,
-            *self.witness()[1],
+            *((None, None, None) if self.takes else self.witness()[1]),
         )
 
 
-_NOTHING_MOVES: tuple[Any, ...] = ([], [], [], [], [], [], [], [], None, None, None)
+_NOTHING_MOVES: tuple[Any, ...] = ([], [], [], [], [], False, [], [], [], [], None, None, None)
 
 
 def compose(works: Sequence[Work], before: Numbers, now: datetime) -> Batch:

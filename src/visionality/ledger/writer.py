@@ -59,6 +59,9 @@ DEAD_LETTERS = "dead-letters.jsonl"
 """In the data directory: rows that the database refused for what is in them."""
 CLAIM_LOST = "VH001"
 COMMITTED_BEFORE = "VH002"
+DENIAL_MISSING = "VH003"
+TIGHT = 1.0
+"""Seconds after a refusal for which every batch comes with its denials prepared; else they are made when one is needed."""
 WINDOWS_KNOWN = 100_000
 """Windows of which a writer remembers that they are made."""
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -96,6 +99,7 @@ class LedgerWriter:
         self._looks: list[Look] = []
         self._windows: set[UUID] = set()
         self._new_windows: dict[UUID, Window] = {}
+        self._tight_until = -inf
         self._sent: list[Work] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
@@ -167,22 +171,16 @@ class LedgerWriter:
         """
         return self._submit(Work(self._future(), make=rest, granted=True, take=hold, row=row)).done
 
-    async def settle_within(
-        self, row: Row, hold: Hold | None, rest: Hold | None = None, then: Hold | None = None
-    ) -> bool:
+    async def settle_within(self, row: Row, hold: Hold | None, rest: Hold | None = None) -> bool:
         """Settle, and say whether the row was durable within `settings.commit_wait` seconds.
 
-        When it was not, it is written later, except a row without a hold when more waits than may wait. Instead of a rest,
-        `then` is the hold of the call's next attempt. Raises Blocked when that does not stand; the row does.
+        When it was not, it is written later, except a row without a hold when more waits than may wait.
         """
-        make, granted = (rest, True) if then is None else (then, False)
-        work = Work(self._future(), make=make, granted=granted, take=hold, row=row, due=self._due())
+        work = Work(self._future(), make=rest, granted=True, take=hold, row=row, due=self._due())
         try:
             await self._submit(work).done
         except LedgerAway:
             return False
-        if work.denial is not None:
-            raise Blocked(work.denial)
         return True
 
     async def settle_once(self, row: Row, hold: Hold, rest: Hold | None) -> bool:
@@ -313,7 +311,7 @@ class LedgerWriter:
 
     async def _flush(self, works: list[Work]) -> None:
         """Make these works durable, whatever it takes, or set aside what the database cannot take."""
-        batch = compose(works, self._numbers, self._clock())
+        batch = self._composed(works)
         if self._new_windows:
             await self._make_windows()
         while works:
@@ -322,7 +320,10 @@ class LedgerWriter:
             except asyncpg.PostgresError as error:
                 if error.sqlstate == CLAIM_LOST:
                     works = await self._without_lost_claims(works)
-                    batch = compose(works, self._numbers, self._clock())
+                    batch = self._composed(works)
+                elif error.sqlstate == DENIAL_MISSING:
+                    batch.may_refuse = True
+                    self._tight_until = asyncio.get_running_loop().time() + TIGHT
                 elif _is_poison(error):
                     await self._isolate(works, error)
                     return
@@ -339,6 +340,11 @@ class LedgerWriter:
             for work in works:
                 self._finished(work)
             return
+
+    def _composed(self, works: list[Work]) -> Batch:
+        batch = compose(works, self._numbers, self._clock())
+        batch.may_refuse = asyncio.get_running_loop().time() < self._tight_until
+        return batch
 
     async def _commit(self, batch: Batch) -> None:
         """Send a batch, and tell its works which holds were refused. Raises what the driver raises when it is not committed."""

@@ -13,11 +13,11 @@ update vis.writers set heartbeat_at = now() where writer_no = $1 and fenced_at i
 -- name: commit_batch
 -- One batch, one transaction: take the holds that end, make the holds that begin and that no window refuses, append
 -- events and rows. Fails whole with VH001 when a hold that it means to take is gone, and with VH002 when it moves windows
--- and was committed before. Says which window refused each hold, and what is left in the windows. Windows are locked
+-- and was committed before, and with VH003 when it comes without the denial of a hold that is refused. Says which window refused each hold, and what is left in the windows. Windows are locked
 -- before holds, by everybody.
 with
 moved as materialized (
-  select m.* from vis.move_budgets($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) m),
+  select m.* from vis.move_budgets($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) m),
 taken as (  -- one look into the index a claim: planned as a join while the table is empty, it would read all of it for ever
   delete from vis.budget_holds where (select true from moved) and ctid = any (array(
     select standing.ctid from unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)

@@ -46,12 +46,13 @@ create type vis.event_v2 as (
 create type vis.moved_v1 as (refused int[], left_nusd bigint[], position bigint);
 
 -- Moves the windows of a batch. Windows come once each, in the order of (org_id, window_id) in which all lock them;
--- `_held` and `_spent` is what ends and what is charged in each. Want i is for `_amount[i]` in the windows at
+-- `_held` and `_spent` is what ends and what is charged in each, `_asked` what all wants together want of it. Want i is for `_amount[i]` in the windows at
 -- `_at[_upto[i-1]+1 .. _upto[i]]`: in all of them or in none, first come, first served; one that is granted already
--- (`_granted`) is not asked. The witness is one event of the batch: when it is there already, the batch was committed by an
--- earlier try whose answer was lost, and nothing is moved twice. Says which window refused each want (0: none), and what is left in each window.
+-- (`_granted`) is not asked. The witness is one event of a batch that claims no hold: when it is there already, the batch was
+-- committed by an earlier try whose answer was lost, and nothing is moved twice. Where no denial was prepared for
+-- (`_may_refuse`), nothing happens and VH003 says so. Says which window refused each want (0: none), and what is left in each window.
 create function vis.move_budgets(
-  _org uuid[], _window uuid[], _held bigint[], _spent bigint[],
+  _org uuid[], _window uuid[], _held bigint[], _spent bigint[], _asked bigint[], _may_refuse boolean,
   _amount bigint[], _granted boolean[], _upto int[], _at int[],
   _witness_org uuid, _witness_at timestamptz, _witness uuid)
 returns vis.moved_v1 language plpgsql set search_path = pg_catalog as $$
@@ -63,6 +64,7 @@ declare
   added bigint[] := array_fill(0::bigint, array[n]);
   refused int[] := array_fill(0, array[cardinality(_amount)]);
   clock bigint := 0;
+  fits boolean;
   lo int := 1; w record; p int;
 begin
   if n = 0 then return moved; end if;
@@ -76,27 +78,39 @@ begin
     hard[w.i] := w.hard;
     clock := greatest(clock, w.position);
   end loop;
-  if exists (select from vis.budget_events e where e.org_id = _witness_org and e.created_at = _witness_at and e.id = _witness) then
+  if _witness is not null and exists (select from vis.budget_events e where e.org_id = _witness_org and e.created_at = _witness_at and e.id = _witness) then
     raise exception 'this batch was committed before' using errcode = 'VH002';
   end if;
-  for i in 1 .. cardinality(_amount) loop
-    if not _granted[i] then
-      for j in lo .. _upto[i] loop
-        p := _at[j];
-        if lft[p] is null or (hard[p] and lft[p] < _amount[i]) then
-          refused[i] := p; exit;
-        end if;
-      end loop;
-    end if;
-    if refused[i] = 0 then
-      for j in lo .. _upto[i] loop
-        p := _at[j];
-        lft[p] := lft[p] - _amount[i];
-        added[p] := added[p] + _amount[i];
-      end loop;
-    end if;
-    lo := _upto[i] + 1;
+  fits := true;
+  for i in 1 .. n loop
+    fits := fits and lft[i] is not null and (not hard[i] or lft[i] >= _asked[i]);
   end loop;
+  if fits then                                               -- all of them together fit, so each does
+    added := _asked;
+    for i in 1 .. n loop lft[i] := lft[i] - _asked[i]; end loop;
+  else
+    for i in 1 .. cardinality(_amount) loop
+      if not _granted[i] then
+        for j in lo .. _upto[i] loop
+          p := _at[j];
+          if lft[p] is null or (hard[p] and lft[p] < _amount[i]) then
+            if not _may_refuse then
+              raise exception 'a hold is refused, and its denial was not prepared' using errcode = 'VH003';
+            end if;
+            refused[i] := p; exit;
+          end if;
+        end loop;
+      end if;
+      if refused[i] = 0 then
+        for j in lo .. _upto[i] loop
+          p := _at[j];
+          lft[p] := lft[p] - _amount[i];
+          added[p] := added[p] + _amount[i];
+        end loop;
+      end if;
+      lo := _upto[i] + 1;
+    end loop;
+  end if;
   update vis.budget_windows b
      set reserved_nusd = b.reserved_nusd - u.held + u.added, spent_nusd = b.spent_nusd + u.spent, position = clock + 1
     from unnest(_org, _window, _held, _spent, added) u(org_id, window_id, held, spent, added)
@@ -104,5 +118,5 @@ begin
   moved.refused := refused; moved.left_nusd := lft; moved.position := clock + 1;
   return moved;
 end $$;
-revoke all on function vis.move_budgets(uuid[], uuid[], bigint[], bigint[], bigint[], boolean[], int[], int[], uuid, timestamptz, uuid) from public;
-grant execute on function vis.move_budgets(uuid[], uuid[], bigint[], bigint[], bigint[], boolean[], int[], int[], uuid, timestamptz, uuid) to vis_writer;
+revoke all on function vis.move_budgets(uuid[], uuid[], bigint[], bigint[], bigint[], boolean, bigint[], boolean[], int[], int[], uuid, timestamptz, uuid) from public;
+grant execute on function vis.move_budgets(uuid[], uuid[], bigint[], bigint[], bigint[], boolean, bigint[], boolean[], int[], int[], uuid, timestamptz, uuid) to vis_writer;
