@@ -8,7 +8,7 @@ from psycopg.types.json import Json
 
 from visionality.runtime.ids import uuid7
 
-ONLY_GROW = ("organisation_key", "price_override")
+ONLY_GROW = ("organisation_key", "price_override", "markup", "cost_split")
 """Tables that take no UPDATE and no DELETE from an application role."""
 
 
@@ -16,7 +16,23 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
     """One row a table, in an order in which they can be inserted."""
     ids = {
         name: uuid7()
-        for name in ("customer", "team", "project", "person", "agent", "kek", "credential", "key", "price")
+        for name in (
+            "customer",
+            "team",
+            "project",
+            "person",
+            "agent",
+            "kek",
+            "credential",
+            "key",
+            "price",
+            "budget",
+            "markup",
+            "split",
+            "hint",
+            "limit",
+            "channel",
+        )
     }
     made = {"org_id": org_id, "created_at": "2026-01-01T00:00:00Z"}
     named = {**made, "key": slug, "name": slug.title()}
@@ -32,6 +48,12 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         "provider_credential": {**made, "id": ids["credential"], "provider": "anthropic", "base_url": "https://a", "sealed": b"s", "on_abort": "drain", "organisation_key_id": ids["kek"], "retired_at": None},
         "price_override": {**made, "id": ids["price"], "version": 1, "provider": "p", "model": "m", "rates": Json({"in_text": "1"}), "effective_from": made["created_at"], "source": "list", "content_hash": bytes(32)},
         "virtual_key": {**blank, "id": ids["key"], "org_id": org_id, "handle_hmac": ids["key"].bytes, "shown": "vis_abcd", "agent_id": ids["agent"], "project_id": ids["project"], "customer_id": None, "task_id": "ARC-1", "issued_at": made["created_at"], "expires_at": "2099-01-01T00:00:00Z", "revoked_at": None},
+        "budget": {**made, "id": ids["budget"], "scope_kind": "project", "scope_value": slug, "period": "month", "cap_nusd": 2_500_000_000_000, "hard": True, "soft": Json([60, 80]), "near_cap": "refuse", "ceiling_nusd": None, "retired_at": None},
+        "markup": {**made, "id": ids["markup"], "scope_kind": "customer", "scope_value": slug, "multiplier": "1.25", "effective_from": made["created_at"]},
+        "cost_split": {**made, "id": ids["split"], "scope_kind": "project", "scope_value": slug, "parts": Json([{"cost_center": "cc-1", "gl_code": "", "share": "1"}]), "effective_from": made["created_at"]},
+        "model_hint": {**made, "id": ids["hint"], "agent_sub": f"agent@{slug}", "project": "", "task_class": "refactor", "model_from": "claude-opus", "prefer": "claude-haiku-4-5", "retired_at": None},
+        "rate_limit": {**made, "id": ids["limit"], "scope_kind": "key", "scope_value": "*", "requests_per_minute": 60, "tokens_per_minute": None, "retired_at": None},
+        "alert_channel": {**made, "id": ids["channel"], "kind": "email", "target": f"finance@{slug}.example", "retired_at": None},
     }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The versioned views are what the planes agree on: columns get added, never changed. A change here is a decision."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -11,14 +12,33 @@ from visionality.runtime.ids import uuid7
 TIME = "timestamp with time zone"
 
 VIEWS = {
+    "alert_channels_v1": {
+        "org_id": "uuid", "channel_id": "uuid", "kind": "character varying(20)", "target": "character varying(400)",
+    },
+    "budgets_v1": {
+        "org_id": "uuid", "budget_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(255)",
+        "period": "character varying(10)", "cap_nusd": "bigint", "hard": "boolean", "soft": "integer[]",
+        "near_cap": "character varying(10)", "ceiling_nusd": "bigint", "created_at": TIME,
+    },
+    "hints_v1": {
+        "org_id": "uuid", "hint_id": "uuid", "agent_sub": "character varying(255)", "project": "character varying(80)",
+        "task_class": "character varying(40)", "model_from": "character varying(200)", "prefer": "character varying(200)",
+        "created_at": TIME,
+    },
     "keys_v1": {
         "org_id": "uuid", "key_id": "uuid", "handle_hmac": "bytea", "expires_at": TIME, "revoked_at": TIME,
         "agent_sub": "character varying(255)", "agent_owner": "character varying(200)", "sso_sub": "character varying(255)",
         "team_id": "character varying(80)", "cost_center": "text", "project_id": "character varying(80)", "gl_code": "text",
         "customer_id": "character varying(80)", "task_id": "text", "task_class": "text", "memo": "text", "url": "text",
-        "passthrough": "jsonb",
+        "passthrough": "jsonb", "business_unit": "text",
     },
-    "orgs_v1": {"org_id": "uuid", "slug": "character varying(60)", "name": "character varying(200)"},
+    "markups_v1": {
+        "org_id": "uuid", "markup_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(80)",
+        "multiplier": "numeric(10,6)", "effective_from": TIME,
+    },
+    "orgs_v1": {
+        "org_id": "uuid", "slug": "character varying(60)", "name": "character varying(200)", "time_zone": "character varying(60)",
+    },
     "prices_v1": {
         "org_id": "uuid", "version": "integer", "provider": "character varying(60)", "model": "character varying(200)",
         "rates": "jsonb", "effective_from": TIME, "source": "character varying(200)",
@@ -28,16 +48,30 @@ VIEWS = {
         "on_abort": "character varying(10)", "sealed": "bytea", "generation": "integer", "wrapped": "bytea", "kek_id": "uuid",
         "options": "jsonb",
     },
+    "rate_limits_v1": {
+        "org_id": "uuid", "limit_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(255)",
+        "requests_per_minute": "integer", "tokens_per_minute": "integer", "created_at": TIME,
+    },
     "schema_migrations_v1": {"migration": "text"},
+    "splits_v1": {
+        "org_id": "uuid", "split_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(80)",
+        "parts": "jsonb", "effective_from": TIME,
+    },
 }  # fmt: skip
 
 EVERYBODY = {"vis_writer", "vis_web", "vis_jobs", "vis_reader", "vis_auditor", "vis_sealer"}
 READERS = {
+    "alert_channels_v1": {"vis_jobs"},
+    "budgets_v1": {"vis_writer", "vis_jobs"},
+    "hints_v1": {"vis_writer"},
     "keys_v1": {"vis_writer"},
+    "markups_v1": {"vis_writer"},
     "orgs_v1": EVERYBODY - {"vis_reader", "vis_sealer"},
     "prices_v1": {"vis_writer"},
     "providers_v1": {"vis_writer"},
+    "rate_limits_v1": {"vis_writer"},
     "schema_migrations_v1": EVERYBODY,
+    "splits_v1": {"vis_writer", "vis_jobs", "vis_reader"},
 }
 
 
@@ -76,7 +110,7 @@ def arctrade(database) -> UUID:
 def test_an_empty_installation_has_one_organisation(database, org):
     with database.as_role("vis_writer") as connection:
         assert connection.execute("select * from vis.orgs_v1").fetchall() == [
-            (org, "default", "Default organisation")
+            (org, "default", "Default organisation", "UTC")
         ]
         assert connection.execute("select * from vis.org_revisions").fetchall() == [(org, 1)]
 
@@ -92,6 +126,7 @@ def test_the_gateway_reads_a_key_with_everything_it_is_bound_to(database, arctra
     assert [row[name] for name in ("team_id", "project_id", "customer_id")] == ["arctrade"] * 3
     assert [row[name] for name in ("cost_center", "task_id")] == ["cc-1", "ARC-1"]
     assert [row[name] for name in ("gl_code", "task_class", "memo", "url", "revoked_at")] == [None] * 5
+    assert row["business_unit"] is None
 
 
 def test_the_customer_of_a_key_goes_before_that_of_its_project(database, arctrade):
@@ -109,6 +144,20 @@ def test_the_customer_of_a_key_goes_before_that_of_its_project(database, arctrad
         assert connection.execute(
             "select customer_id from vis.keys_v1 where org_id = %s", [arctrade]
         ).fetchone() == ("direct",)
+
+
+def test_the_business_unit_of_a_project_goes_before_that_of_the_team(database, arctrade):
+    def unit() -> str | None:
+        with database.as_role("vis_writer") as connection:
+            query = "select business_unit from vis.keys_v1 where org_id = %s"
+            return connection.execute(query, [arctrade]).fetchone()[0]
+
+    with database.as_role("vis_web", arctrade) as connection:
+        connection.execute("update vis_control.team set business_unit = 'trading'")
+    assert unit() == "trading"
+    with database.as_role("vis_web", arctrade) as connection:
+        connection.execute("update vis_control.project set business_unit = 'power'")
+    assert unit() == "power"
 
 
 def test_a_retired_credential_is_not_shown_to_the_gateway(database, arctrade):
@@ -129,6 +178,47 @@ def test_the_gateway_reads_the_dated_prices(database, arctrade):
         assert connection.execute(query, [arctrade]).fetchall() == [
             (1, {"in_text": "1"}, datetime(2026, 1, 1, tzinfo=UTC))
         ]
+
+
+def test_the_gateway_reads_a_budget_until_it_is_retired(database, arctrade):
+    def shown(role: str) -> list[tuple]:
+        with database.as_role(role) as connection:
+            query = "select scope_kind, scope_value, period, cap_nusd, hard, soft, near_cap, ceiling_nusd from vis.budgets_v1"
+            return connection.execute(f"{query} where org_id = %s", [arctrade]).fetchall()
+
+    budget = ("project", "arctrade", "month", 2_500_000_000_000, True, [60, 80], "refuse", None)
+    assert shown("vis_writer") == shown("vis_jobs") == [budget]
+    with database.as_role("vis_web", arctrade) as connection:
+        connection.execute("update vis_control.budget set retired_at = now()")
+    assert shown("vis_writer") == shown("vis_jobs") == []
+
+
+@pytest.mark.parametrize(("view", "table"), [("hints_v1", "model_hint"), ("rate_limits_v1", "rate_limit")])
+def test_a_retired_rule_is_not_shown_to_the_gateway(database, arctrade, view, table):
+    def shown() -> int:
+        with database.as_role("vis_writer") as connection:
+            return connection.execute(f"select from vis.{view} where org_id = %s", [arctrade]).rowcount
+
+    assert shown() == 1
+    with database.as_role("vis_web", arctrade) as connection:
+        connection.execute(f"update vis_control.{table} set retired_at = now()")
+    assert shown() == 0
+
+
+def test_the_gateway_reads_a_multiplier_exactly(database, arctrade):
+    with database.as_role("vis_writer") as connection:
+        query = "select multiplier from vis.markups_v1 where org_id = %s"
+        assert connection.execute(query, [arctrade]).fetchone() == (Decimal("1.25"),)
+
+
+@pytest.mark.parametrize("role", ["vis_reader", "vis_jobs"])
+def test_a_report_sees_the_splits_of_its_organisation_only(database, arctrade, role):
+    query = "select scope_value, parts from vis.splits_v1"
+    with database.as_role(role) as connection:
+        assert connection.execute(query).fetchall() == []
+    with database.as_role(role, arctrade) as connection:
+        parts = [{"cost_center": "cc-1", "gl_code": "", "share": "1"}]
+        assert connection.execute(query).fetchall() == [("arctrade", parts)]
 
 
 def test_nobody_writes_through_a_view(database):

@@ -1,4 +1,4 @@
-"""`vis project|customer|team|person|agent add` and `list`: the tables that rows take their names from."""
+"""`vis project|customer|team|person|agent add`, `set` and `list`: the tables that rows take their names from."""
 
 from decimal import Decimal
 
@@ -28,14 +28,30 @@ agent_command = _group("agent", "Agent identities: who owns what spends.")
 @click.option("--name", default="", help="For people; the key when left out.")
 @click.option("--customer", help="The end customer who is billed, by its key.")
 @click.option("--gl-code", default="", help="The general-ledger code of its rows.")
+@click.option("--business-unit", default="", help="The business unit of its rows; the team's when left out.")
 @installation
-def _project_add(here: Installation, key: str, name: str, customer: str | None, gl_code: str) -> None:
+def _project_add(
+    here: Installation, key: str, name: str, customer: str | None, gl_code: str, business_unit: str
+) -> None:
     """Add a project; KEY is the `project_id` of its rows."""
     with here.control() as act:
         from visionality.web.policy import acts
 
-        acts.add_project(act, key, name, customer, gl_code)
+        acts.add_project(act, key, name, customer, gl_code, business_unit)
     click.echo(f"project {key} added")
+
+
+@project_command.command("set", epilog="Example: vis project set HPC --business-unit power")
+@click.argument("key")
+@click.option("--business-unit", required=True, help="The business unit of its rows; '' for the team's.")
+@installation
+def _project_set(here: Installation, key: str, business_unit: str) -> None:
+    """Change what a project's rows take from it; rows that exist stay as they are."""
+    with here.control() as act:
+        from visionality.web.policy import acts
+
+        acts.set_project(act, key, business_unit)
+    click.echo(f"project {key} is of {_unit(business_unit)}")
 
 
 @project_command.command(
@@ -84,14 +100,32 @@ def _customer_add(here: Installation, key: str, name: str) -> None:
 @click.argument("key")
 @click.option("--name", default="", help="For people; the key when left out.")
 @click.option("--cost-center", default="", help="Who pays for the team.")
+@click.option("--business-unit", default="", help="The business unit of its rows.")
 @installation
-def _team_add(here: Installation, key: str, name: str, cost_center: str) -> None:
+def _team_add(here: Installation, key: str, name: str, cost_center: str, business_unit: str) -> None:
     """Add a team."""
     with here.control() as act:
         from visionality.web.policy import acts
 
-        acts.add_team(act, key, name, cost_center)
+        acts.add_team(act, key, name, cost_center, business_unit)
     click.echo(f"team {key} added")
+
+
+@team_command.command("set", epilog="Example: vis team set desk-tools --business-unit power")
+@click.argument("key")
+@click.option(
+    "--business-unit",
+    required=True,
+    help="The business unit of its rows where their project has none; '' for none.",
+)
+@installation
+def _team_set(here: Installation, key: str, business_unit: str) -> None:
+    """Change what a team's rows take from it; rows that exist stay as they are."""
+    with here.control() as act:
+        from visionality.web.policy import acts
+
+        acts.set_team(act, key, business_unit)
+    click.echo(f"team {key} is of {_unit(business_unit)}")
 
 
 @person_command.command("add", epilog="Example: vis person add 00u1alice --name 'Alice K.'")
@@ -122,6 +156,10 @@ def _agent_add(here: Installation, sub: str, owner: str, team: str | None, perso
 
         acts.add_agent(act, sub, owner, team, person)
     click.echo(f"agent {sub} added")
+
+
+def _unit(name: str) -> str:
+    return f"the business unit {name}" if name else "no business unit of its own"
 
 
 for _group_of, _kind in (

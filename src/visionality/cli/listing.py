@@ -26,4 +26,6 @@ def add_list(group: click.Group, kind: str) -> None:
 def _told(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_told(part)}" for name, part in value.items())
-    return str(value)
+    if isinstance(value, list):
+        return "; ".join(map(_told, value))
+    return "–" if value is None else str(value)

@@ -121,11 +121,15 @@ def jobs_command(here: Installation, jobs_port: int | None) -> None:
     from visionality.cli.serving import serve
     from visionality.jobs.app import JobsApp
     from visionality.runtime.logging import configure
+    from visionality.vault.webhooks import WEBHOOKS
 
     configure("jobs")
     _fit_to_serve(here)
     settings = here.settings
-    app = JobsApp(settings, utc_now, here.access.dsn("vis_writer"), here.access.dsn("vis_jobs"))
+    webhook_secret = here.keys().secret(WEBHOOKS)
+    app = JobsApp(
+        settings, utc_now, here.access.dsn("vis_writer"), here.access.dsn("vis_jobs"), webhook_secret
+    )
     serve(app, settings.jobs_port if jobs_port is None else jobs_port, "--jobs-port", patience=3)
 
 

@@ -9,13 +9,15 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
 import structlog
 
+from visionality.core.window import Period
 from visionality.runtime.sql import statements
 
 log = structlog.get_logger()
@@ -61,6 +63,8 @@ class Grant:
     url: str | None
     passthrough: str | None
     """The providers to which calls without a meter may go, as JSON text: each with the US dollars of a request or null."""
+    business_unit: str | None
+    """The project's, else the team's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,62 @@ class PriceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetRecord:
+    """A cap on a scope's spend in each period; the value `*` is each value for itself."""
+
+    budget_id: UUID
+    scope_kind: str
+    scope_value: str
+    period: Period
+    cap_nusd: int
+    hard: bool
+    soft: tuple[int, ...]
+    """Percents of the cap at which the operator is told, in rising order."""
+    near_cap: Literal["refuse", "clamp"]
+    """What becomes of a call that would fit with a shorter answer."""
+    ceiling_nusd: int | None
+    """What is held for a call of unknown price; None refuses it."""
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MarkupRecord:
+    """What the cost of a customer's or a project's rows is multiplied with to be billed, since a moment."""
+
+    markup_id: UUID
+    scope_kind: str
+    scope_value: str
+    multiplier: Decimal
+    effective_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HintRecord:
+    """The model that certain calls get instead of the one they ask for; an empty selector is any."""
+
+    hint_id: UUID
+    agent_sub: str
+    project: str
+    task_class: str
+    model_from: str
+    """A model, or a family of models."""
+    prefer: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitRecord:
+    """How many requests and tokens a minute; None does not limit. The value `*` is each value for itself."""
+
+    limit_id: UUID
+    scope_kind: str
+    scope_value: str
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Organisation:
     """One organisation's policy at one revision."""
 
@@ -100,6 +160,13 @@ class Organisation:
     grants: tuple[Grant, ...]
     providers: Mapping[str, ProviderRecord]
     prices: tuple[PriceRecord, ...]
+    time_zone: str
+    """In which its budgets' periods begin: an IANA name."""
+    budgets: tuple[BudgetRecord, ...]
+    markups: tuple[MarkupRecord, ...]
+    """In the order in which they came into force."""
+    hints: tuple[HintRecord, ...]
+    rate_limits: tuple[RateLimitRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +188,8 @@ class SnapshotKeeper:
         self._task: asyncio.Task[None] | None = None
         self._polled = asyncio.Event()
         self._polled_at = float("-inf")
+        self.gateways = 1
+        """How many gateways there are, this one among them."""
         self._wanted = asyncio.Event()
         self._snapshot = Snapshot()
 
@@ -173,24 +242,30 @@ class SnapshotKeeper:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(self._dsn, timeout=2, command_timeout=2)
         known = self._snapshot.organisations
-        moved = [
-            (record["org_id"], record["revision"])
-            for record in await self._connection.fetch(_SQL["revisions"])
-            if record["org_id"] not in known or known[record["org_id"]].revision != record["revision"]
-        ]
+        moved = await _moved(self._connection, known)
         if moved:
-            organisations = dict(known)
-            for org_id, revision in moved:
-                organisations[org_id] = await _load(self._connection, org_id, revision)
-                self._changed(organisations[org_id])
+            for organisation in moved:
+                self._changed(organisation)
+            organisations = {**known, **{organisation.org_id: organisation for organisation in moved}}
             self._snapshot = Snapshot(
                 MappingProxyType(organisations),
                 MappingProxyType(
                     {grant.handle_hmac: grant for org in organisations.values() for grant in org.grants}
                 ),
             )
+        self.gateways = max(1, await self._connection.fetchval(_SQL["gateways"]))
         self._polled_at = started
         self._polled.set()
+
+
+async def _moved(connection: asyncpg.Connection, known: Mapping[UUID, Organisation]) -> list[Organisation]:
+    """The organisations that have another revision than the known one, all as they are at one moment."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        return [
+            await _load(connection, record["org_id"], record["revision"])
+            for record in await connection.fetch(_SQL["revisions"])
+            if record["org_id"] not in known or known[record["org_id"]].revision != record["revision"]
+        ]
 
 
 async def _load(connection: asyncpg.Connection, org_id: UUID, revision: int) -> Organisation:
@@ -203,4 +278,13 @@ async def _load(connection: asyncpg.Connection, org_id: UUID, revision: int) -> 
         tuple(Grant(*record) for record in await fetch("keys")),
         {record["provider"]: ProviderRecord(*record) for record in await fetch("providers")},
         tuple(PriceRecord(*record) for record in await fetch("prices")),
+        await connection.fetchval(_SQL["time_zone"], org_id),
+        tuple(_budget(record) for record in await fetch("budgets")),
+        tuple(MarkupRecord(*record) for record in await fetch("markups")),
+        tuple(HintRecord(*record) for record in await fetch("hints")),
+        tuple(RateLimitRecord(*record) for record in await fetch("rate_limits")),
     )
+
+
+def _budget(record: Mapping[str, Any]) -> BudgetRecord:
+    return BudgetRecord(**{**record, "soft": tuple(record["soft"])})

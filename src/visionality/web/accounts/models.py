@@ -11,6 +11,8 @@ class Organisation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=200)
+    time_zone = models.CharField(max_length=60, default="UTC", db_default="UTC")
+    """In which its budgets' days, weeks, months and quarters begin: an IANA name."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -17,12 +17,13 @@ import msgspec
 from django.db import connection, models
 from django.db.models import Max
 
+from visionality.core.scope import EACH
 from visionality.ledger.administration import append_admin_event
 from visionality.runtime.ids import uuid7
 from visionality.vault.keyproviders._core import KeyProvider
 from visionality.vault.purposes import organisation_context, provider_context
 from visionality.vault.sealing import seal
-from visionality.web.accounts.models import Person
+from visionality.web.accounts.models import Organisation, Person
 from visionality.web.policy.models import (
     AgentIdentity,
     EndCustomer,
@@ -67,6 +68,11 @@ class Act:
             append_admin_event(cursor, self.org_id, self.now, kind, self.actor, detail)
 
 
+def alone(act: Act) -> Organisation:
+    """The organisation. Until this transaction ends nobody else makes or changes a rule of it."""
+    return Organisation.objects.select_for_update(no_key=True).get(pk=act.org_id)
+
+
 def found(act: Act, model: type[_Model], command: str, **named: str) -> _Model:
     """The one object of the organisation with this name. Raises Unknown, naming the command that adds it."""
     ((_, value),) = named.items()
@@ -76,12 +82,37 @@ def found(act: Act, model: type[_Model], command: str, **named: str) -> _Model:
     return one
 
 
-def add_project(act: Act, key: str, name: str, customer: str | None, gl_code: str) -> Project:
+def add_project(
+    act: Act, key: str, name: str, customer: str | None, gl_code: str, business_unit: str = ""
+) -> Project:
     """What spend is charged to."""
     paying = found(act, EndCustomer, "customer", key=customer) if customer else None
     return _add(
-        act, Project, "project", {"key": _name(key)}, name=name or key, customer=paying, gl_code=gl_code
+        act,
+        Project,
+        "project",
+        {"key": _name(key)},
+        name=name or key,
+        customer=paying,
+        gl_code=gl_code,
+        business_unit=_unit(business_unit),
     )
+
+
+def set_project(act: Act, key: str, business_unit: str) -> None:
+    """Which business unit a project's rows are of from now on; none when empty."""
+    project = found(act, Project, "project", key=key)
+    project.business_unit = _unit(business_unit)
+    project.save(update_fields=["business_unit"])
+    act.record("project_set", {"project": key, "business_unit": business_unit})
+
+
+def set_team(act: Act, key: str, business_unit: str) -> None:
+    """Which business unit a team's rows are of from now on, where their project has none; none when empty."""
+    team = found(act, Team, "team", key=key)
+    team.business_unit = _unit(business_unit)
+    team.save(update_fields=["business_unit"])
+    act.record("team_set", {"team": key, "business_unit": business_unit})
 
 
 def open_passthrough(act: Act, key: str, provider: str, usd_per_request: Decimal | None) -> None:
@@ -107,8 +138,16 @@ def add_customer(act: Act, key: str, name: str) -> EndCustomer:
     return _add(act, EndCustomer, "customer", {"key": _name(key)}, name=name or key)
 
 
-def add_team(act: Act, key: str, name: str, cost_center: str) -> Team:
-    return _add(act, Team, "team", {"key": _name(key)}, name=name or key, cost_center=cost_center)
+def add_team(act: Act, key: str, name: str, cost_center: str, business_unit: str = "") -> Team:
+    return _add(
+        act,
+        Team,
+        "team",
+        {"key": _name(key)},
+        name=name or key,
+        cost_center=cost_center,
+        business_unit=_unit(business_unit),
+    )
 
 
 def add_person(act: Act, sso_sub: str, name: str) -> Person:
@@ -222,6 +261,12 @@ def _name(key: str) -> str:
             f"{key!r} cannot be a key: expected letters, digits, `.`, `_` or `-`, at most 80, a letter or digit first"
         )
     return key
+
+
+def _unit(name: str) -> str:
+    if name == EACH or len(name) > 80 or not name.isprintable() or name != name.strip():
+        raise BadName(f"{name!r} cannot be a business unit: expected at most 80 printable characters")
+    return name
 
 
 def _sub(sub: str) -> str:

@@ -46,14 +46,14 @@ create type vis.event_v2 as (
 create type vis.moved_v1 as (refused int[], left_nusd bigint[], position bigint);
 
 -- Moves the windows of a batch. Windows come once each, in the order of (org_id, window_id) in which all lock them;
--- `_held` and `_spent` is what ends and what is charged in each, `_asked` what all wants together want of it. Want i is for `_amount[i]` in the windows at
--- `_at[_upto[i-1]+1 .. _upto[i]]`: in all of them or in none, first come, first served; one that is granted already
--- (`_granted`) is not asked. The witness is one event of a batch that claims no hold: when it is there already, the batch was
--- committed by an earlier try whose answer was lost, and nothing is moved twice. Where no denial was prepared for
--- (`_may_refuse`), nothing happens and VH003 says so. Says which window refused each want (0: none), and what is left in each window.
+-- `_held` and `_spent` is what is given back and what is charged in each, `_asked` what all wants together want of it. Want i is
+-- for `_amount[i]` in the windows at `_at[_upto[i-1]+1 .. _upto[i]]`: in all of them or in none, first come, first served. The
+-- witness is one event of a batch that claims no hold: when it is there already, the batch was committed by an earlier try
+-- whose answer was lost, and nothing is moved twice. Where no denial was prepared for (`_may_refuse`), nothing happens and
+-- VH003 says so. Says which window refused each want (0: none), and what is left in each window.
 create function vis.move_budgets(
   _org uuid[], _window uuid[], _held bigint[], _spent bigint[], _asked bigint[], _may_refuse boolean,
-  _amount bigint[], _granted boolean[], _upto int[], _at int[],
+  _amount bigint[], _upto int[], _at int[],
   _witness_org uuid, _witness_at timestamptz, _witness uuid)
 returns vis.moved_v1 language plpgsql set search_path = pg_catalog as $$
 declare
@@ -90,17 +90,15 @@ begin
     for i in 1 .. n loop lft[i] := lft[i] - _asked[i]; end loop;
   else
     for i in 1 .. cardinality(_amount) loop
-      if not _granted[i] then
-        for j in lo .. _upto[i] loop
-          p := _at[j];
-          if lft[p] is null or (hard[p] and lft[p] < _amount[i]) then
-            if not _may_refuse then
-              raise exception 'a hold is refused, and its denial was not prepared' using errcode = 'VH003';
-            end if;
-            refused[i] := p; exit;
+      for j in lo .. _upto[i] loop
+        p := _at[j];
+        if lft[p] is null or (hard[p] and lft[p] < _amount[i]) then
+          if not _may_refuse then
+            raise exception 'a hold is refused, and its denial was not prepared' using errcode = 'VH003';
           end if;
-        end loop;
-      end if;
+          refused[i] := p; exit;
+        end if;
+      end loop;
       if refused[i] = 0 then
         for j in lo .. _upto[i] loop
           p := _at[j];
@@ -118,5 +116,16 @@ begin
   moved.refused := refused; moved.left_nusd := lft; moved.position := clock + 1;
   return moved;
 end $$;
-revoke all on function vis.move_budgets(uuid[], uuid[], bigint[], bigint[], bigint[], boolean, bigint[], boolean[], int[], int[], uuid, timestamptz, uuid) from public;
-grant execute on function vis.move_budgets(uuid[], uuid[], bigint[], bigint[], bigint[], boolean, bigint[], boolean[], int[], int[], uuid, timestamptz, uuid) to vis_writer;
+revoke all on function vis.move_budgets(uuid[], uuid[], bigint[], bigint[], bigint[], boolean, bigint[], int[], int[], uuid, timestamptz, uuid) from public;
+grant execute on function vis.move_budgets(uuid[], uuid[], bigint[], bigint[], bigint[], boolean, bigint[], int[], int[], uuid, timestamptz, uuid) to vis_writer;
+
+-- A batch that makes holds must make all that no window refused, or none of it happened.
+create function vis.all_made(wanted bigint, refused int[], made bigint) returns boolean language plpgsql set search_path = pg_catalog as $$
+begin
+  if made <> wanted - (select count(*) from unnest(refused) r where r > 0) then
+    raise exception 'made % of % holds', made, wanted using errcode = 'VH004';
+  end if;
+  return true;
+end $$;
+revoke all on function vis.all_made(bigint, int[], bigint) from public;
+grant execute on function vis.all_made(bigint, int[], bigint) to vis_writer;

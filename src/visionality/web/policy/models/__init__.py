@@ -1,0 +1,23 @@
+"""What an organisation decides. The gateway reads these tables only through the views of the registry."""
+
+from visionality.web.policy.models.alerts import AlertChannel
+from visionality.web.policy.models.budgets import Budget, RateLimit
+from visionality.web.policy.models.names import AgentIdentity, EndCustomer, Project, Team
+from visionality.web.policy.models.providers import OrganisationKey, PriceOverride, ProviderCredential
+from visionality.web.policy.models.rules import CostSplit, Markup, ModelHint
+
+__all__ = [
+    "AgentIdentity",
+    "AlertChannel",
+    "Budget",
+    "CostSplit",
+    "EndCustomer",
+    "Markup",
+    "ModelHint",
+    "OrganisationKey",
+    "PriceOverride",
+    "Project",
+    "ProviderCredential",
+    "RateLimit",
+    "Team",
+]

@@ -1,0 +1,92 @@
+"""What the control plane stored is what a gateway has in memory, field by field."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from contracts.control import insert_all
+from visionality.registry.snapshot import Organisation, SnapshotKeeper
+from visionality.runtime.ids import uuid7
+
+MADE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def loaded(database) -> Organisation:
+    """An organisation with a row in every control table, beside another one; as a gateway reads it."""
+    changed: dict = {}
+    for slug in ("other", "arctrade"):
+        with database.as_role("vis_web", org_id := uuid7()) as connection:
+            insert_all(connection, org_id, slug)
+            connection.execute(
+                "update vis_control.organisation set time_zone = 'Europe/Berlin' where id = %s", [org_id]
+            )
+    keeper = SnapshotKeeper(
+        database.url("vis_writer"), 2.0, lambda found: changed.update({found.org_id: found})
+    )
+    await keeper.start()
+    snapshot = await keeper.current()
+    await keeper.close()
+    assert snapshot.organisations == changed
+    return snapshot.organisations[org_id]
+
+
+def without_ids(records: tuple) -> list[dict]:
+    """The records as their fields, but for the first, which is the id."""
+    fields = [asdict(record) for record in records]
+    for one in fields:
+        del one[next(iter(one))]
+    return fields
+
+
+async def test_a_gateway_has_every_rule_of_an_organisation(loaded):
+    assert loaded.time_zone == "Europe/Berlin"
+    assert without_ids(loaded.budgets) == [
+        {
+            "scope_kind": "project", "scope_value": "arctrade", "period": "month", "cap_nusd": 2_500_000_000_000,
+            "hard": True, "soft": (60, 80), "near_cap": "refuse", "ceiling_nusd": None, "created_at": MADE,
+        }
+    ]  # fmt: skip
+    assert without_ids(loaded.markups) == [
+        {
+            "scope_kind": "customer",
+            "scope_value": "arctrade",
+            "multiplier": Decimal("1.25"),
+            "effective_from": MADE,
+        }
+    ]
+    assert without_ids(loaded.hints) == [
+        {
+            "agent_sub": "agent@arctrade", "project": "", "task_class": "refactor", "model_from": "claude-opus",
+            "prefer": "claude-haiku-4-5", "created_at": MADE,
+        }
+    ]  # fmt: skip
+    assert without_ids(loaded.rate_limits) == [
+        {
+            "scope_kind": "key", "scope_value": "*", "requests_per_minute": 60, "tokens_per_minute": None,
+            "created_at": MADE,
+        }
+    ]  # fmt: skip
+    assert [grant.business_unit for grant in loaded.grants] == [None]
+
+
+async def test_markups_come_in_the_order_in_which_they_are_in_force(database, org):
+    with database.as_role("vis_web", org) as connection:
+        for factor, day in (("3", "2026-03-01"), ("1", "2026-01-01"), ("2", "2026-02-01")):
+            markup(connection, org, factor, day)
+    keeper = SnapshotKeeper(database.url("vis_writer"), 2.0, lambda _: None)
+    await keeper.start()
+    found = (await keeper.current()).organisations[org]
+    await keeper.close()
+    assert [one.multiplier for one in found.markups] == [1, 2, 3]
+
+
+def markup(connection: psycopg.Connection, org_id, factor: str, day: str) -> None:
+    connection.execute(
+        """insert into vis_control.markup (id, org_id, scope_kind, scope_value, multiplier, effective_from, created_at)
+           values (%s, %s, 'customer', 'c', %s, %s, now())""",
+        [uuid7(), org_id, factor, day],
+    )
