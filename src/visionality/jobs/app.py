@@ -4,7 +4,10 @@ import asyncio
 from typing import Any
 
 import psycopg
+import structlog
 
+from visionality.jobs.burn import watch
+from visionality.jobs.deliver import Deliverer, Mail
 from visionality.jobs.health import metrics
 from visionality.jobs.reaper import Reaper
 from visionality.ledger.writer import LedgerWriter
@@ -12,16 +15,26 @@ from visionality.runtime.clock import Clock
 from visionality.runtime.lifespan import lifespan
 from visionality.runtime.settings import Settings
 
+log = structlog.get_logger()
+
 
 class JobsApp:
-    """`writer_dsn` reaches the ledger as `vis_writer`, `jobs_dsn` as `vis_jobs`."""
+    """`writer_dsn` reaches the ledger as `vis_writer`, `jobs_dsn` as `vis_jobs`.
 
-    def __init__(self, settings: Settings, clock: Clock, writer_dsn: str, jobs_dsn: str) -> None:
+    The keys of webhooks follow from `webhook_secret`.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Clock, writer_dsn: str, jobs_dsn: str, webhook_secret: bytes
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._writer_dsn = writer_dsn
         self._jobs_dsn = jobs_dsn
         self._tasks: list[asyncio.Task[None]] = []
+        mail = Mail(settings.smtp_url, settings.mail_from) if settings.smtp_url else None
+        self._deliverer = Deliverer(jobs_dsn, mail, webhook_secret, clock)
+        self._told = 0
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -42,6 +55,7 @@ class JobsApp:
         counters = {
             "visionality_calls_in_doubt_total": self._reaper.charged,
             "visionality_holds_released_total": self._reaper.released,
+            "visionality_alerts_total": self._told,
         }
         try:
             return 200, await asyncio.to_thread(metrics, self._jobs_dsn, self._clock(), counters)
@@ -53,7 +67,23 @@ class JobsApp:
         self._writer = LedgerWriter(self._writer_dsn, "jobs", self._clock, settings)
         await self._writer.start()
         self._reaper = Reaper(self._writer_dsn, self._writer, self._clock, settings.fence_after)
-        self._tasks = [asyncio.get_running_loop().create_task(self._reaper.run(), name="reaper")]
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._reaper.run(), name="reaper"),
+            loop.create_task(self._watch(), name="burn"),
+        ]
+
+    async def _watch(self) -> None:
+        """Look for budgets that burn, and send what is to be sent, for ever."""
+        while True:
+            try:
+                self._told += await asyncio.to_thread(watch, self._jobs_dsn, self._clock())
+                await asyncio.to_thread(self._deliverer.deliver)
+            except psycopg.Error as error:
+                log.warning("burn_waits", error=str(error), error_type=type(error).__name__)
+            except Exception:
+                log.exception("burn_failed")
+            await asyncio.sleep(self._settings.burn_every)
 
     async def _stop(self) -> None:
         for task in self._tasks:

@@ -13,6 +13,7 @@ import asyncio
 import asyncpg
 import structlog
 
+from visionality.core.allocation import bill
 from visionality.core.row import Row, from_draft
 from visionality.ledger.batch import Hold
 from visionality.ledger.connection import AWAY
@@ -92,5 +93,6 @@ def in_doubt(orphan: Hold) -> Row:
     row = from_draft(orphan.draft)
     row.decision, row.reason, row.finish = "failed", "in_doubt", "in_doubt"
     row.usage_source = "reservation_ceiling"
-    row.cost_nusd = row.billed_nusd = orphan.amount_nusd
+    row.cost_nusd = orphan.amount_nusd
+    bill(row)
     return row
