@@ -1,26 +1,41 @@
 """Before a call leaves: where it goes, what it can cost at most, and a durable hold for that."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
 
-from visionality.core.budget import worst_case_nusd
+from visionality.core.budget import affordable_output, worst_case_nusd
 from visionality.core.call import Ask, Refusal, Request
 from visionality.core.money import NANO, rounded_nusd
+from visionality.core.pricing import RateCard
 from visionality.core.row import Row, draft_text
+from visionality.gateway.budgets import Draw
 from visionality.gateway.providers import Signer
 from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
-from visionality.ledger.writer import Hold, LedgerAway
+from visionality.ledger.writer import Blocked, Denial, Hold, LedgerAway
+from visionality.pricebook.book import context_window
 from visionality.registry.snapshot import Organisation
 from visionality.runtime.ids import uuid7
 from visionality.vault.sealing import SealBroken
 
 SANDBOX = "sandbox"
 SANDBOX_SECRET = b"sandbox"
+LEDGER_AWAY = "ledger_unavailable"
 NOT_DURABLE = "the call was not sent again, because the ledger took too long"
+TRIES = 3
+"""How often a call is offered a shorter answer that others then take the money for."""
+SHORTEST_ANSWER = 256
+"""Tokens of an answer below which a call is refused rather than shortened."""
+ROOM_FOR_LIMIT = 64
+"""Bytes by which the member with a limit may lengthen a body."""
 HOLD_GRACE = timedelta(minutes=5)
 """A hold outlives the longest call by this much, so that only a call that nobody watches any more can expire."""
+
+
+_NO_DRAWS: list[Draw] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +83,145 @@ def upstream_for(gateway: Gateway, organisation: Organisation, target: Target) -
     return Upstream(SANDBOX, base_url, provider.credential(SANDBOX_SECRET), drains=True)
 
 
+class Admitted(NamedTuple):
+    """The hold of a call that may leave, and the call as it does: with a shorter answer where that is all it can afford."""
+
+    hold: Hold
+    request: Request
+    ask: Ask
+
+
 async def hold(
+    gateway: Gateway,
+    row: Row,
+    target: Target,
+    upstream: Upstream,
+    asked: tuple[Request, Ask, dict[str, Any]],
+) -> Admitted:
+    """Make the call's hold durable, with the draft of its row, in every budget that it draws on.
+
+    Raises Refusal when one of them has not enough left, or the ledger is away.
+    """
+    request, ask, document = asked
+    for _ in range(TRIES):
+        made, draws = wanted(gateway, row, target, upstream, request, ask)
+        repeated = gateway.repeats.again(row, made.windows, made.amount_nusd)
+        if repeated is not None:
+            raise repeated
+        gateway.writer.will_use(draw.window for draw in draws)
+        try:
+            await gateway.writer.reserve(made)
+        except LedgerAway as error:
+            raise Refusal(503, LEDGER_AWAY, f"the call was not sent, because {error}") from None
+        except Blocked as blocked:
+            denial = blocked.denial
+        else:
+            return Admitted(made, request, ask)
+        shorter = _shorter(gateway, row, target, upstream, (request, ask, document), (made, draws, denial))
+        if shorter is None:
+            break
+        request, ask = shorter
+    refusal = gateway.budgets[row.org_id].refusal(draws, denial)
+    if denial.window_id is not None:
+        gateway.repeats.remember(row, denial.window_id, made.amount_nusd, refusal)
+    raise refusal
+
+
+async def hold_again(
     gateway: Gateway, row: Row, target: Target, upstream: Upstream, request: Request, ask: Ask
-) -> Hold:
-    """Make the call's hold durable, with the draft of its row. Raises Refusal when the ledger is away."""
-    made = held(gateway, row, target, upstream, request, ask)
+) -> Hold | None:
+    """The hold of a call's next attempt, durable; None when it may not be made."""
     try:
+        made, draws = wanted(gateway, row, target, upstream, request, ask)
+        gateway.writer.will_use(draw.window for draw in draws)
         await gateway.writer.reserve(made)
-    except LedgerAway as error:
-        raise Refusal(503, "ledger_unavailable", f"the call was not sent, because {error}") from None
+    except (Refusal, Blocked, LedgerAway):
+        return None
     return made
 
 
-def held(gateway: Gateway, row: Row, target: Target, upstream: Upstream, request: Request, ask: Ask) -> Hold:
-    """The hold that a call needs before it may leave: its worst case."""
+def wanted(
+    gateway: Gateway, row: Row, target: Target, upstream: Upstream, request: Request, ask: Ask
+) -> tuple[Hold, list[Draw]]:
+    """The hold that a call needs before it may leave: its worst case, in the windows of its budgets. Raises Refusal."""
     now = gateway.clock()
-    amount = 0
-    if ask.model is not None and target.route.kind == "model_call":
-        model = target.provider.model_of(ask.model, upstream.models)
-        card = gateway.books[row.org_id].dearest(target.provider.price_list, model, now) if model else None
-        row.price_state = "known" if card else "unknown"
-        amount = worst_case_nusd(card, len(request.body), ask.output_limit, ask.answers)
-    if target.usd_per_request is not None:
-        amount = rounded_nusd(target.usd_per_request * NANO)
+    amount, is_priced, draws = 0, True, _NO_DRAWS
+    if target.route.kind == "model_call" and ask.model is not None:
+        card = _card(gateway, row, target, upstream, ask.model, now)
+        is_priced = card is not None
+        row.price_state = "known" if is_priced else "unknown"
+        amount = worst_case_nusd(card, ask, len(request.body), _window(target, upstream, ask.model))
+    elif target.route.kind == "passthrough":
+        is_priced = target.usd_per_request is not None
+        amount = rounded_nusd((target.usd_per_request or Decimal(0)) * NANO)
+    elif ask.batch is not None:
+        amount, is_priced = ask.batch.nusd, not ask.batch.unpriced
+    if amount or not is_priced:
+        draws = gateway.budgets[row.org_id].draws(row, now)
+    if not is_priced:
+        amount += _ceiling(draws, ask.model) * (ask.batch.unpriced if ask.batch else 1)
     expires = now + timedelta(seconds=gateway.settings.call_timeout) + HOLD_GRACE
-    return Hold(row.org_id, uuid7(), row.request_id, amount, expires, draft_text(row))
+    windows = [draw.window.window_id for draw in draws]
+    return Hold(row.org_id, uuid7(), row.request_id, amount, expires, draft_text(row), windows), draws
+
+
+def _card(
+    gateway: Gateway, row: Row, target: Target, upstream: Upstream, name: str, now: datetime
+) -> RateCard | None:
+    """The dearest rates that the call can meet."""
+    model = target.provider.model_of(name, upstream.models)
+    return gateway.books[row.org_id].dearest(target.provider.price_list, model, now) if model else None
+
+
+def _window(target: Target, upstream: Upstream, name: str) -> int:
+    """How many tokens of input the call's model takes."""
+    model = target.provider.model_of(name, upstream.models)
+    return context_window(target.provider.price_list, model or "")
+
+
+def _ceiling(draws: Sequence[Draw], model: str | None) -> int:
+    """What is held for a call of which nobody knows the price. Raises Refusal when a hard budget does not say."""
+    ceilings = [draw.budget.ceiling_nusd for draw in draws if draw.budget.hard]
+    if None in ceilings:
+        raise Refusal(
+            402,
+            "price_unknown",
+            f"no price is known for {model or 'this call'}, and it draws on a hard budget: set one with `vis price set`, "
+            "or a ceiling for such calls with `vis budget set --unknown-price-ceiling`",
+        )
+    return max((ceiling for ceiling in ceilings if ceiling is not None), default=0)
+
+
+def _shorter(
+    gateway: Gateway,
+    row: Row,
+    target: Target,
+    upstream: Upstream,
+    asked: tuple[Request, Ask, dict[str, Any]],
+    refused: tuple[Hold, list[Draw], Denial],
+) -> tuple[Request, Ask] | None:
+    """The call with the answer that its budgets can still afford, where all that refused it allow that."""
+    (request, ask, document), (made, draws, denial) = asked, refused
+    short = [
+        (draw.budget.near_cap, left)
+        for draw in draws
+        if draw.budget.hard
+        and (left := denial.left_nusd.get(draw.window.window_id)) is not None
+        and left < made.amount_nusd
+    ]
+    if not short or any(near_cap != "clamp" for near_cap, _ in short) or ask.model is None:
+        return None
+    card = _card(gateway, row, target, upstream, ask.model, gateway.clock())
+    if card is None:
+        return None
+    room = len(request.body) + ROOM_FOR_LIMIT
+    window = _window(target, upstream, ask.model)
+    limit = affordable_output(card, ask, room, window, min(left for _, left in short))
+    if limit < SHORTEST_ANSWER or (ask.output_limit is not None and limit >= ask.output_limit):
+        return None
+    body = target.route.dialect.limited(request.body, document, limit)
+    if body is None:
+        return None
+    asked_for = "none" if ask.output_limit is None else str(ask.output_limit)
+    row.tags = {"output_limit_asked": asked_for, **(row.tags or {}), "output_limit": str(limit)}
+    return replace(request, body=body), replace(ask, output_limit=limit)

@@ -5,11 +5,14 @@ allows; none of them can widen it.
 """
 
 import hashlib
+from decimal import Decimal
 from uuid import UUID
 
+from visionality.core.allocation import MULTIPLIER
 from visionality.core.call import Ask, Request, clean
 from visionality.core.family import model_family
 from visionality.core.row import Row
+from visionality.gateway.budgets import BUSINESS_UNIT
 from visionality.gateway.routes import Target
 from visionality.registry.snapshot import Grant, Organisation
 
@@ -19,11 +22,19 @@ UNATTRIBUTED_LEVEL = 8
 
 _TAGS = {b"x-client-request-id": "client_request_id", b"x-stainless-retry-count": "client_retry"}
 _CATALOGUE_CLASS = "catalogue"
+_ASKS_NO_MODEL = frozenset({"catalogue", "result", "batch_state", "upload", "download"})
 _DEFAULT_CLASS = "chat"
 
 
-def draft(request_id: UUID, organisation: Organisation, grant: Grant, target: Target) -> Row:
-    """The row as far as the key and the route tell it."""
+def draft(
+    request_id: UUID, organisation: Organisation, grant: Grant, target: Target, multiplier: Decimal
+) -> Row:
+    """The row as far as the key and the route tell it, and by what its cost is multiplied to be billed."""
+    tags = {}
+    if grant.business_unit:
+        tags[BUSINESS_UNIT] = grant.business_unit
+    if multiplier != 1:
+        tags[MULTIPLIER] = f"{multiplier.normalize():f}"
     return Row(
         org_id=organisation.org_id,
         request_id=request_id,
@@ -36,7 +47,7 @@ def draft(request_id: UUID, organisation: Organisation, grant: Grant, target: Ta
         customer_id=grant.customer_id,
         task_id=grant.task_id,
         task_class=_CATALOGUE_CLASS
-        if target.route.kind in {"catalogue", "result"}
+        if target.route.kind in _ASKS_NO_MODEL
         else grant.task_class or _DEFAULT_CLASS,
         cost_center=grant.cost_center,
         gl_code=grant.gl_code,
@@ -49,6 +60,7 @@ def draft(request_id: UUID, organisation: Organisation, grant: Grant, target: Ta
         dialect=target.route.dialect.name,
         price_state="known",
         policy_revision=organisation.revision,
+        tags=tags or None,
     )
 
 
@@ -58,4 +70,4 @@ def with_request(row: Row, request: Request, ask: Ask) -> None:
     row.model_family = model_family(ask.model)
     row.request_sha256 = hashlib.sha256(request.body).digest()
     tags = {tag: value for name, tag in _TAGS.items() if (value := clean(request.header(name), 128))}
-    row.tags = tags or None
+    row.tags = {**(row.tags or {}), **tags} or None

@@ -23,6 +23,7 @@ async def refuse(send: Send, dialect: Dialect, refusal: Refusal, request_id: str
         headers.append((b"www-authenticate", b'Bearer realm="visionality"'))
     if refusal.status in {408, 413}:
         headers.append((b"connection", b"close"))
+    headers += refusal.headers
     headers += dialect.error_headers(refusal.status, refusal.code, request_id)
     body = dialect.error(refusal.status, refusal.code, refusal.message, request_id)
     await answer(send, refusal.status, headers, body)

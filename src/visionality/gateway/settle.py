@@ -3,13 +3,15 @@
 import re
 from datetime import timedelta
 
+from visionality.core.allocation import bill
 from visionality.core.call import Headers, clean
 from visionality.core.family import model_family
-from visionality.core.money import NANO, rounded_nusd
+from visionality.core.money import NANO, rounded_nusd, usd
 from visionality.core.pricing import STATED_BY, UNKNOWN, Price, cost_of
 from visionality.core.row import Row
 from visionality.core.usage import Metered, Usage
 from visionality.gateway.admit import Upstream
+from visionality.gateway.hints import model_sent
 from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
 from visionality.ledger.writer import Hold
@@ -31,7 +33,7 @@ def stamp(gateway: Gateway, row: Row, started: float) -> None:
 
 def price(gateway: Gateway, row: Row, target: Target, upstream: Upstream, metered: Metered) -> None:
     """Write usage and money into the row, priced by the model and tier that were served."""
-    row.model_used = _served(target, upstream, row.model_requested, metered.model)
+    row.model_used = _served(target, upstream, model_sent(row), metered.model)
     row.model_family = model_family(row.model_used)
     row.served_tier = ",".join(sorted(metered.tier.values())) if metered.tier else None
     usage, priced = _priced(gateway, row, target, metered)
@@ -46,10 +48,27 @@ def price(gateway: Gateway, row: Row, target: Target, upstream: Upstream, metere
     row.finish = row.finish or metered.finish
     if metered.problem:
         row.tags = {**(row.tags or {}), "usage_problem": metered.problem}
-    row.cost_nusd = row.billed_nusd = priced.cost_nusd
+    row.cost_nusd = priced.cost_nusd
+    bill(row, priced.exact)
     row.price_state = priced.state
     row.price_version = priced.version
     row.rates = priced.rates
+    if model_sent(row) != row.model_requested:
+        _say_cost_as_asked(gateway, row, target, upstream, metered)
+
+
+def _say_cost_as_asked(
+    gateway: Gateway, row: Row, target: Target, upstream: Upstream, metered: Metered
+) -> None:
+    """What the same usage would have cost with the model that was asked for, before a hint."""
+    asked = target.provider.model_of(row.model_requested or "", upstream.models)
+    if asked is None or metered.source == "none":
+        return
+    book, size = gateway.books[row.org_id], metered.usage.total_input_tokens
+    card = book.card(target.provider.price_list, asked, gateway.clock(), metered.tier, size)
+    as_asked = cost_of(metered.usage.counts(), card)
+    if as_asked.state == "known":
+        row.tags = {**(row.tags or {}), "cost_as_asked_usd": usd(as_asked.cost_nusd)}
 
 
 def _priced(gateway: Gateway, row: Row, target: Target, metered: Metered) -> tuple[Usage, Price]:
@@ -102,11 +121,11 @@ def unpriced(gateway: Gateway, row: Row, started: float) -> None:
 
 def rest_of(row: Row, hold: Hold, gateway: Gateway) -> Hold | None:
     """What stays held after an estimate: the difference up to the worst case. Holds are not freed on a guess."""
-    if row.usage_source != "tokenizer_estimate" or hold.amount_nusd <= row.cost_nusd:
+    rest_nusd = hold.amount_nusd - row.cost_nusd
+    if row.usage_source != "tokenizer_estimate" or row.price_state == "unknown" or rest_nusd <= 0:
         return None
-    return Hold(
-        row.org_id, uuid7(), row.request_id, hold.amount_nusd - row.cost_nusd, gateway.clock() + REST_STANDS
-    )
+    expires = gateway.clock() + REST_STANDS
+    return Hold(row.org_id, uuid7(), row.request_id, rest_nusd, expires, None, hold.windows)
 
 
 def upstream_id(headers: Headers) -> str | None:

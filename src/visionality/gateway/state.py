@@ -2,22 +2,38 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
+from visionality.core.allocation import Dated, multiplier_at
 from visionality.core.aws_signature import secret_key
 from visionality.core.handle import at_rest
+from visionality.core.row import Row
+from visionality.gateway.batches.ended import Ended
+from visionality.gateway.budgets import Budgets
 from visionality.gateway.deadline import Deadlines
+from visionality.gateway.limits import RateLimits
 from visionality.gateway.providers import named
+from visionality.gateway.repeats import Repeats
 from visionality.gateway.upstream import Upstream
-from visionality.ledger.writer import LedgerWriter
+from visionality.ledger.writer import LedgerAway, LedgerWriter
 from visionality.pricebook.book import Override, PriceBook
-from visionality.registry.snapshot import Grant, Organisation, ProviderRecord, Snapshot, SnapshotKeeper
+from visionality.registry.snapshot import (
+    Grant,
+    MarkupRecord,
+    Organisation,
+    ProviderRecord,
+    Snapshot,
+    SnapshotKeeper,
+)
 from visionality.runtime.clock import Clock
+from visionality.runtime.ids import uuid7
 from visionality.runtime.settings import Settings
 from visionality.vault.keyproviders._core import KeyProvider
 from visionality.vault.purposes import AWS_PAIRS, HANDLE_PEPPER, organisation_context, provider_context
@@ -42,15 +58,20 @@ def _price_list(name: str) -> str:
 
 @dataclass(slots=True)
 class Gateway:
-    """The long-lived parts. Price books and opened credentials follow the snapshot."""
+    """The long-lived parts. Price books, budgets and opened credentials follow the snapshot."""
 
     settings: Settings
     clock: Clock
     keys: KeyProvider
     books: dict[UUID, PriceBook] = field(default_factory=dict)
     opened: dict[tuple[UUID, UUID], Opened] = field(default_factory=dict)
+    budgets: dict[UUID, Budgets] = field(default_factory=dict)
+    repeats: Repeats = field(init=False)
+    limits: RateLimits = field(default_factory=RateLimits)
+    markups: dict[UUID, Dated[MarkupRecord]] = field(default_factory=dict)
     loop: asyncio.AbstractEventLoop = field(init=False)
     deadlines: Deadlines = field(default_factory=Deadlines)
+    ended: Ended = field(default_factory=Ended)
     draining: int = 0
     writer: LedgerWriter = field(init=False)
     snapshots: SnapshotKeeper = field(init=False)
@@ -61,6 +82,7 @@ class Gateway:
     def __post_init__(self) -> None:
         self._pepper = self.keys.secret(HANDLE_PEPPER)
         self._pairing = self.keys.secret(AWS_PAIRS)
+        self.repeats = Repeats(self._refused_again)
 
     def organisation_changed(self, organisation: Organisation) -> None:
         """Follow a reloaded snapshot: a new price book, and no secret that is no longer listed."""
@@ -78,10 +100,21 @@ class Gateway:
             )
             for record in organisation.prices
         )
+        self.budgets[organisation.org_id] = Budgets(organisation)
+        self.repeats.forget_all()
+        self.limits.follow(organisation)
+        self.markups[organisation.org_id] = Dated(organisation.markups)
         live = {record.credential_id for record in organisation.providers.values()}
         for org_id, credential_id in list(self.opened):
             if org_id == organisation.org_id and credential_id not in live:
                 del self.opened[org_id, credential_id]
+
+    def multiplier(self, grant: Grant) -> Decimal:
+        """By what the cost of a grant's calls is multiplied now, to be billed."""
+        markups = self.markups[grant.org_id]
+        return multiplier_at(
+            markups, customer_id=grant.customer_id, project_id=grant.project_id, at=self.clock()
+        )
 
     def grant(self, snapshot: Snapshot, handle: str) -> Grant | None:
         return snapshot.grants.get(at_rest(self._pepper, handle))
@@ -103,6 +136,13 @@ class Gateway:
             opened = Opened(secret, options.get("models", {}), options.get("retries", 0))
             self.opened[org_id, record.credential_id] = opened
         return opened
+
+    def _refused_again(self, row: Row, times: int) -> None:
+        """Write up, in one row, how often a caller repeated a refused call."""
+        tags = {**(row.tags or {}), "repeats": str(times)}
+        now = self.clock()
+        with suppress(LedgerAway):
+            self.writer.settle(replace(row, id=uuid7(), request_id=uuid7(), created_at=now, tags=tags), None)
 
     @property
     def is_ready(self) -> bool:

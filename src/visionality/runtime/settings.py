@@ -6,6 +6,7 @@ in the database, not a setting. Every field below is described in docs/reference
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -38,6 +39,11 @@ class Settings:
     fence_after: float = 30.0
     drain_seconds: float = 30.0
     drain_at_once: int = 64
+    batch_poll: float = 30.0
+    card_origins: frozenset[str] = frozenset()
+    smtp_url: str | None = None
+    mail_from: str = "visionality@localhost"
+    burn_every: float = 60.0
 
 
 def from_environment(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
@@ -90,6 +96,20 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _mail_server(text: str) -> str:
+    if not re.match(r"smtps?://[^/\s]+", text):
+        raise ValueError("expected an address such as smtp://user:password@mail.example.com:587")
+    return text
+
+
+def _origins(text: str) -> frozenset[str]:
+    origins = frozenset(part.strip() for part in text.split(",") if part.strip())
+    for origin in origins:
+        if not re.fullmatch(r"https?://[^/\s]+", origin):
+            raise ValueError("expected origins such as https://app.example.com, with commas between them")
+    return origins
+
+
 _readers: dict[str, Callable[[str], Any]] = {
     "data_dir": Path,
     "database_url": str,
@@ -109,6 +129,11 @@ _readers: dict[str, Callable[[str], Any]] = {
     "fence_after": _seconds,
     "drain_seconds": _seconds,
     "drain_at_once": _whole,
+    "batch_poll": _seconds,
+    "card_origins": _origins,
+    "smtp_url": _mail_server,
+    "mail_from": str,
+    "burn_every": _seconds,
 }
 
 

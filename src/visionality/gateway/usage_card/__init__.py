@@ -1,0 +1,1 @@
+"""What an end customer's app may show of its own spending: spent, cap, remaining, forecast, by day and model (B5)."""
