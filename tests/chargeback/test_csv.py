@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from conftest import Database, clone_of, default_org
 from ledger.rows import insert, smallest
-from visionality.chargeback.csv import COLUMNS, SELECTORS, Total, write, write_all
+from visionality.chargeback.csv import COLUMNS, Total, write, write_all
+from visionality.chargeback.filter import SELECTORS
 from visionality.ledger.reader import reading
 from visionality.runtime.ids import uuid7
 

@@ -1,7 +1,6 @@
 """The chargeback CSV: nine columns in a fixed order, a total line at the bottom, equal to the ledger (promise F1).
 
-Lines and total come from one snapshot of the database. A line is a row that stands for served work: refusals and free
-catalogue look-ups cost nothing and are left out; corrections and true-ups are lines of their own.
+Lines and total come from one snapshot of the database. A line is a row; corrections and true-ups are lines of their own.
 """
 
 import csv
@@ -15,6 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
+from visionality.chargeback.filter import rows_of
 from visionality.core.money import usd
 from visionality.runtime.sql import statements
 
@@ -30,18 +30,6 @@ COLUMNS = (
     "cost_usd",
 )
 _GUARDED = ("project_id", "model_family", "model_used", "task_class", "agent_sub", "agent_owner")
-_FILTERS = {
-    "project": "project_id",
-    "task": "task_id",
-    "epic": "epic_id",
-    "team": "team_id",
-    "agent": "agent_sub",
-    "owner": "agent_owner",
-    "customer": "customer_id",
-}
-SELECTORS = tuple(_FILTERS)
-"""What an export can be narrowed to."""
-
 _SQL = statements("visionality.chargeback.sql", "chargeback.sql")
 
 
@@ -69,7 +57,7 @@ def write(
 
     `wanted` maps a selector to its value; `progress` is told (lines written, lines in all).
     """
-    where = _where(org_id, start, end, wanted, include_sandbox=include_sandbox)
+    where = rows_of(org_id, start, end, wanted, include_sandbox=include_sandbox)
     totals = [
         Total(row["currency"], row["lines"], row["cost_nusd"])
         for row in connection.execute(sql.SQL(_SQL["total"]).format(filter=where))
@@ -97,24 +85,6 @@ def write_all(
         with cursor.copy(query) as copy:
             out.writelines(copy)
         return cursor.rowcount
-
-
-def _where(
-    org_id: UUID, start: datetime, end: datetime, wanted: dict[str, str], *, include_sandbox: bool
-) -> sql.Composed:
-    parts = [
-        sql.SQL("org_id = {}").format(org_id),
-        sql.SQL("created_at >= {} and created_at < {}").format(start, end),
-        sql.SQL("(decision = 'allowed' or cost_nusd <> 0)"),
-        sql.SQL("(task_class is distinct from 'catalogue' or cost_nusd <> 0)"),
-    ]
-    if not include_sandbox:
-        parts.append(sql.SQL("provider <> 'sandbox'"))
-    parts += [
-        sql.SQL("{} = {}").format(sql.Identifier(_FILTERS[selector]), value)
-        for selector, value in wanted.items()
-    ]
-    return sql.SQL(" and ").join(parts)
 
 
 def _total_line(total: Total) -> bytes:

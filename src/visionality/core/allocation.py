@@ -140,7 +140,11 @@ def split(cost_nusd: int, shares: Sequence[Decimal]) -> tuple[int, ...]:
     negative cost is split as its positive one is, so that a correction takes back what was split.
     Raises BadShares, see `billionths`.
     """
-    weights = billionths(shares)
+    return split_by_billionths(cost_nusd, billionths(shares))
+
+
+def split_by_billionths(cost_nusd: int, weights: tuple[int, ...]) -> tuple[int, ...]:
+    """The same, for shares that `billionths` has checked, where many costs are split by one rule."""
     if cost_nusd < 0:
         return tuple(-part for part in _by_largest_remainder(-cost_nusd, weights))
     return _by_largest_remainder(cost_nusd, weights)

@@ -19,3 +19,27 @@ case when {column} ~ '^[-=+@\t\r\n＝＋－＠]' then '''' || {column} else {col
 -- name: everything
 copy (select * from vis.request_logs where org_id = {} and created_at >= {} and created_at < {} order by created_at, id)
   to stdout with (format csv, header true);
+
+-- name: splits
+-- Of two from the same moment the one that was added later is last.
+select scope_kind, scope_value, parts, effective_from from vis.splits_v1 where org_id = %(org_id)s
+ order by effective_from, split_id;
+
+-- name: amounts
+-- Rows of scopes that have no split are added up, those of others come one by one. `moment` counts the changes of the
+-- rules up to a row.
+copy (
+  with counted as (
+    select coalesce(cost_center, '') as cost_center, coalesce(gl_code, '') as gl_code,
+           coalesce(project_id, '') as project_id, currency,
+           coalesce(team_id, '') as team_id, coalesce(customer_id, '') as customer_id,
+           width_bucket(created_at, {changes}::timestamptz[]) as moment, cost_nusd, billed_nusd,
+           coalesce(project_id = any({project}::text[]), false) or coalesce(team_id = any({team}::text[]), false)
+             or coalesce(customer_id = any({customer}::text[]), false) as is_in_scope
+      from vis.request_logs where {filter})
+  select cost_center, gl_code, project_id, currency, team_id, customer_id, moment, cost_nusd, billed_nusd, 1
+    from counted where is_in_scope
+  union all
+  select cost_center, gl_code, project_id, currency, team_id, customer_id, moment, sum(cost_nusd), sum(billed_nusd), count(*)
+    from counted where not is_in_scope group by 1, 2, 3, 4, 5, 6, 7
+) to stdout;

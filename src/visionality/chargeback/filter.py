@@ -1,0 +1,41 @@
+"""Which rows a chargeback is about, whatever its form.
+
+A row counts when it stands for served work: refusals and free catalogue look-ups cost nothing and are left out, and what
+the simulated provider answered is left out unless it is asked for.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from psycopg import sql
+
+_FILTERS = {
+    "project": "project_id",
+    "task": "task_id",
+    "epic": "epic_id",
+    "team": "team_id",
+    "agent": "agent_sub",
+    "owner": "agent_owner",
+    "customer": "customer_id",
+}
+SELECTORS = tuple(_FILTERS)
+"""What an export can be narrowed to."""
+
+
+def rows_of(
+    org_id: UUID, start: datetime, end: datetime, wanted: dict[str, str], *, include_sandbox: bool
+) -> sql.Composed:
+    """The condition on `vis.request_logs` for a half-open range; `wanted` maps a selector to its value."""
+    parts = [
+        sql.SQL("org_id = {}").format(org_id),
+        sql.SQL("created_at >= {} and created_at < {}").format(start, end),
+        sql.SQL("(decision = 'allowed' or cost_nusd <> 0)"),
+        sql.SQL("(task_class is distinct from 'catalogue' or cost_nusd <> 0)"),
+    ]
+    if not include_sandbox:
+        parts.append(sql.SQL("provider <> 'sandbox'"))
+    parts += [
+        sql.SQL("{} = {}").format(sql.Identifier(_FILTERS[selector]), value)
+        for selector, value in wanted.items()
+    ]
+    return sql.SQL(" and ").join(parts)
