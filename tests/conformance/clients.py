@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from conformance import client_batches
 from conformance import client_calls as by
 from conformance.client_cases import CASES, Case
 from conformance.tables import table
@@ -177,12 +178,16 @@ def main() -> int:
             os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
             place = by.Place(product.gateway, secure, key)
             found = [played(product, place, case) for case in CASES]
+            batches = [client_batches.played(product, place, case) for case in client_batches.CASES]
             lines, honest = aborted(product, place)
     print(table(HEAD, [*(one.cells() for one in found), totalled(found)], 3))
     print()
+    print(table(client_batches.HEAD, [cells for cells, _ in batches], 2))
+    print()
     print(table(ABORT_HEAD, lines, 3))
     print(f"\n{time.monotonic() - began:.0f} s")
-    return 0 if honest and all(one.equal for one in found) else 1
+    all_equal = all(one.equal for one in found) and all(equal for _, equal in batches)
+    return 0 if honest and all_equal else 1
 
 
 if __name__ == "__main__":

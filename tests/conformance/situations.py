@@ -17,6 +17,10 @@ SITUATIONS = {
         "compatible/chat_usage_on_last_chunk",
         "compatible/chat_cost_stated",
         "compatible/chat_stream_cost_stated",
+        "openai_batches/chat",
+        "openai_batches/chat_reasoning_cached",
+        "openai_batches/chat_tier_is_batch",
+        "openai_batches/chat_long_context",
     },
     "responses": {
         "openai_responses/blocking",
@@ -36,6 +40,7 @@ SITUATIONS = {
         "openai_responses/stream_failed",
         "openai_responses/stream_error",
         "openai_responses/stream_aborted",
+        "openai_batches/responses",
     },
     "gemini": {
         "google/blocking",
@@ -69,6 +74,7 @@ SITUATIONS = {
         "openai_embeddings/blocking_tokens_in_base64",
         "openai_embeddings/blocking_without_usage",
         "azure/blocking_embeddings",
+        "openai_batches/embeddings",
     },
     "images": {
         "openai_images/blocking",
@@ -80,6 +86,7 @@ SITUATIONS = {
         "openai_images/stream_aborted",
         "openai_images/stream_edit",
         "openai_images/stream_error",
+        "openai_batches/images",
     },
     "speech": {
         "openai_audio/speech_blocking",
@@ -136,6 +143,10 @@ SITUATIONS = {
         "anthropic/stream_aborted",
         "anthropic/blocking_batch_tier",
         "anthropic/blocking_priority_in_the_us",
+        "anthropic_batches/succeeded",
+        "anthropic_batches/tier_unnamed",
+        "anthropic_batches/cached_5m_and_1h",
+        "anthropic_batches/long_context",
         "compatible/messages_inflated_start",
     },
 }

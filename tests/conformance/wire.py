@@ -17,6 +17,8 @@ from conformance import frames
 from visionality.core.call import Headers
 from visionality.core.sse import Events
 from visionality.core.usage import Metered
+from visionality.gateway.batches.endpoints import BY_DIALECT
+from visionality.gateway.batches.results import reader_of
 from visionality.gateway.dialects import DIALECTS, Dialect
 from visionality.gateway.providers import Provider
 from visionality.gateway.providers import named as provider_named
@@ -62,6 +64,8 @@ class Wire:
     cost: Cost
     headers: Headers = ()
     in_frames: bool = False
+    in_batch: bool = False
+    """Whether the answer is a line of a batch's results; the request is then what that line asked."""
 
     @property
     def vendor(self) -> str:
@@ -115,6 +119,11 @@ class Wire:
 
     def read(self) -> Metered:
         """What is read of the whole answer."""
+        if self.in_batch:
+            line = reader_of(BY_DIALECT[self.dialect.name]).line(self.answer, self.dialect)
+            metered = line and line.metered
+            assert metered, f"{self.name} is no line of a batch that was answered"
+            return metered
         if not self.streams:
             metered = self.dialect.metered_body(self.answer, self.document, self.headers)
             assert metered, f"{self.name} is not of its dialect"
@@ -147,6 +156,10 @@ def _read(path: Path) -> Wire:
         in_frames = frames.is_written(body)
         answer = frames.made(body) if in_frames else body
         return Wire(name, request, answer, expected, cost, headers, in_frames)
+    if path.parent.name.endswith("_batches"):
+        line = msgspec.json.decode(request)
+        asked = msgspec.json.encode(line.get("body") or line["params"])
+        return Wire(name, asked, answer, expected, cost, in_batch=True)
     wire = Wire(name, request, answer, expected, cost)
     broken = path.stem.endswith("_aborted")
     return wire if broken or not wire.streams else replace(wire, answer=answer + b"\n")
@@ -154,7 +167,7 @@ def _read(path: Path) -> Wire:
 
 ALL = tuple(_read(path) for path in sorted(FOLDER.rglob("*.txt")))
 STREAMS = tuple(wire for wire in ALL if wire.streams)
-BODIES = tuple(wire for wire in ALL if not wire.streams)
+BODIES = tuple(wire for wire in ALL if not wire.streams and not wire.in_batch)
 
 
 def named(name: str) -> Wire:

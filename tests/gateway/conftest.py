@@ -10,7 +10,8 @@ BODY_LIMIT = 4_000_000
 
 @pytest.fixture(scope="session")
 def product() -> Product:
-    limits = {"idle_timeout": "3", "body_timeout": "1", "drain_seconds": "10"}
+    limits = {"idle_timeout": "3", "body_timeout": "1", "drain_seconds": "10", "batch_poll": "3600"}
+    limits["card_origins"] = "https://app.clinic.example"
     with running(max_body_bytes=str(BODY_LIMIT), **limits) as product:
         set_up(product)
         yield product

@@ -20,6 +20,7 @@ from botocore.parsers import ResponseParserError
 from google import genai
 from google.genai import errors, types
 
+from gateway.batches import CHAT, GPT_IN, GPT_OUT, check_done, check_free, collected, ended, jsonl, line
 from gateway.calls import CLAUDE, GPT, Caller, Reply, ask, complaints, new_id, recomputed
 from gateway.terminator import terminated
 from npm.modules import Modules
@@ -372,6 +373,24 @@ def test_where_aimock_reports_zeros_or_its_own_guess_the_row_says_no_more_than_t
     assert row["tags"]["usage_problem"]
     estimated = row["usage_source"] == "tokenizer_estimate"
     assert (row["cost_nusd"] > 0) == estimated == (row["usage"] is not None)
+
+
+@pytest.mark.parametrize("outcome", ["completed", "failed", "expired", "cancelled"])
+def test_a_batch_costs_what_its_lines_report_however_it_ended(product, clients, outcome):
+    """aimock answers each line with a token in and a token out; what did not complete has an error file or nothing."""
+    client, lines = clients["openai"], [line("a"), line("b")]
+    file = client.files.create(file=("lines.jsonl", jsonl(*lines)), purpose="batch")
+    headers = named(call_id := new_id()) | {"x-aimock-batch-outcome": outcome}
+    asked = {"input_file_id": file.id, "endpoint": CHAT, "completion_window": "24h"}
+    batch = ended(client, client.batches.create(**asked, extra_headers=headers))
+    assert batch.status == outcome
+    rows = collected(product, call_id, batch.id)
+    assert rows.keys() == ({"a", "b"} if outcome in {"completed", "failed"} else set())
+    for row in rows.values():
+        if outcome == "completed":
+            check_done(row, GPT, {"in_text": 1, "out_text": 1}, GPT_IN + GPT_OUT)
+        else:
+            check_free(row, "upstream_refused")
 
 
 # ---------------------------------------------------------------- where it departs from the vendors' formats

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.batches import CHAT, check_done, collected, line, request, sending
 from gateway.calls import CLAUDE, GPT, complaints, new_id, recomputed
 from npm.modules import answer_of
 
@@ -351,6 +352,37 @@ def test_a_gemini_error_is_the_providers_own(call, act, status, code):
     assert (failed["name"], failed["status"]) == ("ApiError", status)
     assert json.loads(failed["message"])["error"]["status"] == code
     check_failed(row, status)
+
+
+# ---------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize("base", ["/v1", "/openai/v1"])
+def test_openai_batches(processes, product, caller, base):
+    at = settings_for(product.gateway, caller.key) | {"OPENAI_BASE_URL": product.gateway + base}
+    asked = {"lines": [line("a"), line("b")], "endpoint": CHAT}
+    headers = sending(call_id := new_id(), usage=CHAT_USAGE)
+    call = {"act": "batch", "asked": asked, "headers": headers, "settings": at}
+    seen = answer_of(processes["openai"], call)
+    assert [result["custom_id"] for result in seen["results"]] == ["a", "b"]
+    assert [result["response"]["body"]["usage"] for result in seen["results"]] == [CHAT_USAGE] * 2
+    rows = collected(product, call_id, seen["batch"]["id"])
+    for name in ("a", "b"):
+        check_done(rows[name], GPT, OPENAI_BUCKETS, 1000 * 1_250 + 100 * 5_000)
+
+
+@pytest.mark.parametrize("base", ["", "/anthropic"])
+def test_anthropic_batches(processes, product, caller, base):
+    at = settings_for(product.gateway, caller.key) | {"ANTHROPIC_BASE_URL": product.gateway + base}
+    asked = {"requests": [request("a"), request("b")]}
+    headers = sending(call_id := new_id(), usage=MESSAGES_USAGE)
+    call = {"act": "batch", "asked": asked, "headers": headers, "settings": at}
+    seen = answer_of(processes["anthropic"], call)
+    assert [result["custom_id"] for result in seen["results"]] == ["a", "b"]
+    assert {result["result"]["type"] for result in seen["results"]} == {"succeeded"}
+    rows = collected(product, call_id, seen["batch"]["id"])
+    for name in ("a", "b"):
+        check_done(rows[name], CLAUDE, CLAUDE_BUCKETS, MESSAGES_NUSD // 2)
 
 
 # ---------------------------------------------------------------- all of them

@@ -17,8 +17,13 @@ from visionality.sandbox.chat_completions import ChatCompletions
 from visionality.sandbox.dialect import JSON, SIMULATED, Dialect, Refusal, new_serial
 from visionality.sandbox.embeddings import Embeddings, Moderations
 from visionality.sandbox.exchange import ClientGone, Exchange, Header, Receive, Scope, Send
+from visionality.sandbox.files import PATH as FILES_PATH
 from visionality.sandbox.images import Images
+from visionality.sandbox.message_batches import PATH as MESSAGE_BATCHES_PATH
+from visionality.sandbox.message_batches import MessageBatches
 from visionality.sandbox.messages import CountTokens, Messages
+from visionality.sandbox.openai_batches import PATH as OPENAI_BATCHES_PATH
+from visionality.sandbox.openai_batches import OpenAIBatches
 from visionality.sandbox.plan import NO_PLAN
 from visionality.sandbox.responses import PATH as RESPONSES_PATH
 from visionality.sandbox.responses import Compaction, Responses, answer_kept
@@ -51,6 +56,8 @@ class Sandbox:
 
     def __init__(self) -> None:
         self._seen = SeenLog()
+        self._openai_batches = OpenAIBatches(self._seen)
+        self._message_batches = MessageBatches(self._seen)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -69,6 +76,10 @@ class Sandbox:
             await answer_call(exchange, dialect, self._seen)
         elif path.startswith(RESPONSES_PATH + "/"):
             await answer_kept(exchange, RESPONSES)
+        elif path.startswith(MESSAGE_BATCHES_PATH):
+            await self._message_batches.answer(exchange)
+        elif path.startswith((OPENAI_BATCHES_PATH, FILES_PATH)):
+            await self._openai_batches.answer(exchange)
         elif path.startswith("/sandbox/"):
             await self._answer_own(exchange)
         elif exchange.method == "GET" and gemini.is_for_google(exchange):

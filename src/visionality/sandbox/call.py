@@ -25,13 +25,7 @@ async def answer_call(exchange: Exchange, dialect: Dialect, seen: SeenLog) -> No
         seen.hold(exchange, body)
         dialect.check_headers(exchange.headers)
         seen.record(exchange)
-        plan = read_plan(exchange, dialect)
-        if plan.hang:
-            await exchange.until_gone()
-        if plan.first_delay_ms:
-            await exchange.pause(plan.first_delay_ms)
-        if plan.status is not None:
-            raise dialect.refusal(plan.status, plan)
+        plan = await obeyed_plan(exchange, dialect)
         call = dialect.read(body)
         dialect.check_plan(call, plan)
     except BodyTooLarge:
@@ -41,6 +35,18 @@ async def answer_call(exchange: Exchange, dialect: Dialect, seen: SeenLog) -> No
         await refuse(exchange, dialect, refusal, serial)
     else:
         await (stream if call.streams else answer_whole)(exchange, dialect, call, plan, serial)
+
+
+async def obeyed_plan(exchange: Exchange, dialect: Dialect) -> Plan:
+    """The plan, once it has had what it wants before an answer. Raises Refusal and ClientGone."""
+    plan = read_plan(exchange, dialect)
+    if plan.hang:
+        await exchange.until_gone()
+    if plan.first_delay_ms:
+        await exchange.pause(plan.first_delay_ms)
+    if plan.status is not None:
+        raise dialect.refusal(plan.status, plan)
+    return plan
 
 
 def read_plan(exchange: Exchange, dialect: Dialect) -> Plan:
@@ -60,10 +66,14 @@ async def refuse(exchange: Exchange, dialect: Dialect, refusal: Refusal, serial:
 
 async def answer_whole(exchange: Exchange, dialect: Dialect, call: Call, plan: Plan, serial: str) -> None:
     headers = [*dialect.headers(serial, plan), JSON]
+    await give(exchange, headers, dialect.answer(call, generate(plan, call.max_tokens), plan, serial), plan)
+
+
+async def give(exchange: Exchange, headers: list[Header], body: bytes, plan: Plan) -> None:
+    """A whole answer, or what the plan makes of it. Raises ConnectionBroken."""
     if plan.garbage:
         await exchange.answer(200, headers, GARBAGE)
         return
-    body = dialect.answer(call, generate(plan, call.max_tokens), plan, serial)
     if plan.content_length_lie:
         await lie_about_length(exchange, headers, body)
     await exchange.answer(200, headers, body)

@@ -7,8 +7,9 @@ to send. Usage in `message_start` names the input and the first output token; us
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -256,29 +257,29 @@ def closing_usage(usage: AnyUsage) -> AnyUsage:
     return usage
 
 
-def blocks(generation: Generation, serial: str) -> Iterator[tuple[Block, Block, tuple[Delta, ...]]]:
-    """Each content block: empty as a stream opens it, whole, and the deltas between the two."""
+def blocks(generation: Generation, serial: str) -> Iterator[tuple[Block, Block, Iterable[Delta]]]:
+    """Each content block: empty as a stream opens it, whole, and the deltas between the two, made when they are taken."""
     if generation.reasoning:
         yield (
             Block("thinking", thinking="", signature=""),
             Block("thinking", thinking=generation.reasoning, signature=SIGNATURE),
-            (
-                *(Delta("thinking_delta", thinking=piece) for piece in generation.reasoning_deltas),
-                Delta("signature_delta", signature=SIGNATURE),
+            chain(
+                (Delta("thinking_delta", thinking=piece) for piece in generation.reasoning_deltas),
+                (Delta("signature_delta", signature=SIGNATURE),),
             ),
         )
     if generation.text:
         yield (
             Block("text", text=""),
             Block("text", text=generation.text),
-            tuple(Delta("text_delta", text=piece) for piece in generation.text_deltas),
+            (Delta("text_delta", text=piece) for piece in generation.text_deltas),
         )
     if tool := generation.tool_call:
         pieces = ("", *generation.tool_deltas)
         yield (
             Block("tool_use", id=f"toolu_{serial}", name=tool.name, input={}),
             Block("tool_use", id=f"toolu_{serial}", name=tool.name, input=tool.arguments),
-            tuple(Delta("input_json_delta", partial_json=piece) for piece in pieces),
+            (Delta("input_json_delta", partial_json=piece) for piece in pieces),
         )
 
 

@@ -5,7 +5,7 @@ rest). Each field is bounded, so that a plan cannot make the sandbox run away.
 """
 
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
 Deltas = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Words = Annotated[str, msgspec.Meta(max_length=200_000)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class PlanError(ValueError):
@@ -27,6 +28,29 @@ class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     arguments: dict[str, object] = msgspec.field(default_factory=dict)
+
+
+class BatchPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What becomes of a batch and of its lines, which are named by their `custom_id`.
+
+    The plan around it rules what each line is answered, and how the bytes of the results lie on the wire.
+    """
+
+    # How often a look at the batch is answered 503, and then finds it unfinished, before it has ended.
+    outages: Count = 0
+    polls: Count = 0
+
+    # How it ends, and how many of its lines were done by then: none, when it does not say. One that is completed did all.
+    ends: Literal["completed", "failed", "expired", "cancelled"] = "completed"
+    done: Count = 0
+
+    # Its results: lines answered with an error, without usage, or with half a line that is no JSON; in another order
+    # each time they are fetched; and how many fetches of them break off half way.
+    errored: tuple[Name, ...] = ()
+    unreported: tuple[Name, ...] = ()
+    malformed: tuple[Name, ...] = ()
+    shuffled: bool = False
+    breaks: Count = 0
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,6 +92,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     split_bytes: Annotated[int, msgspec.Meta(ge=1, le=65_536)] | None = None
     crlf: bool = False
     comments: bool = False
+
+    # What becomes of a batch, where the request submits one.
+    batch: BatchPlan = BatchPlan()
 
     def __post_init__(self) -> None:
         at_most_one(

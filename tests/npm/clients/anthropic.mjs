@@ -18,6 +18,15 @@ const acts = {
 
   countTokens: (asked, headers) => client().messages.countTokens(asked, { headers }),
 
+  async batch(asked, headers) {
+    const batches = client().messages.batches;
+    let batch = await batches.create(asked, { headers });
+    while (batch.processing_status !== "ended") batch = await batches.retrieve(batch.id);
+    const results = [];
+    for await (const result of await batches.results(batch.id)) results.push(result);
+    return { batch, results };
+  },
+
   async models(_, headers) {
     const ids = [];
     for await (const model of client().models.list({}, { headers })) ids.push(model.id);

@@ -1,7 +1,7 @@
 // OpenAI's own client, told where to go by its environment alone. Does a call a line and prints what it saw.
 import { createInterface } from "node:readline";
 
-import OpenAI, { AzureOpenAI } from "openai";
+import OpenAI, { AzureOpenAI, toFile } from "openai";
 
 const made = { maxRetries: 0 };
 
@@ -34,6 +34,17 @@ const acts = {
     const ids = [];
     for await (const model of new OpenAI(made).models.list({ headers })) ids.push(model.id);
     return ids;
+  },
+
+  async batch({ lines, endpoint }, headers) {
+    const client = new OpenAI(made);
+    const input = lines.map((line) => JSON.stringify(line) + "\n").join("");
+    const file = await client.files.create({ file: await toFile(Buffer.from(input), "lines.jsonl"), purpose: "batch" });
+    const asked = { input_file_id: file.id, endpoint, completion_window: "24h" };
+    let batch = await client.batches.create(asked, { headers });
+    while (!batch.output_file_id) batch = await client.batches.retrieve(batch.id);
+    const output = await (await client.files.content(batch.output_file_id)).text();
+    return { batch, results: output.trimEnd().split("\n").map((line) => JSON.parse(line)) };
   },
 
   azureChat: (asked, headers) => new AzureOpenAI(made).chat.completions.create(asked, { headers }),
