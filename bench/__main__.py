@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import psycopg
 import uvloop
 
+from bench.budgets import PROCESSES, WAITING, on_one_window
 from bench.caller import Caller, request
 from bench.process import used
 from bench.rows import measure
@@ -47,8 +48,16 @@ class Measured:
     postgres_us: float
 
 
-async def play(port: int, key: str, body: bytes, callers: int, calls: int, pids: dict[str, int]) -> Measured:
-    """`callers` connections make `calls` calls altogether."""
+async def play(
+    port: int,
+    key: str,
+    body: bytes,
+    callers: int,
+    calls: int,
+    pids: dict[str, int],
+    answered: bytes = b"HTTP/1.1 200",
+) -> Measured:
+    """`callers` connections make `calls` calls altogether; each answer begins like `answered`."""
     loop = asyncio.get_running_loop()
     text = request(port, "/v1/chat/completions", key, body)
     ends: list[float] = []
@@ -60,7 +69,7 @@ async def play(port: int, key: str, body: bytes, callers: int, calls: int, pids:
             began = time.perf_counter()
             answer = await caller.call(text)
             ends.append(time.perf_counter() - began)
-            if not answer.startswith(b"HTTP/1.1 200"):
+            if not answer.startswith(answered):
                 raise RuntimeError(answer.decode(errors="replace"))
             if caller.first_event:
                 firsts.append(caller.first_event - began)
@@ -131,6 +140,64 @@ async def scenarios(summary: dict[str, object], key: str) -> None:
         table(title, direct, through, streams=streams)
 
 
+async def budgets(summary: dict[str, object], keys: dict[str, str]) -> None:
+    """The same calls without a budget and with four, in turns; then calls that a budget refuses."""
+    gateway = urlsplit(str(summary["gateway"])).port or 0
+    known: dict[str, int] = summary["pids"]  # type: ignore[assignment]
+    pids = {name: known[name] for name in ("gateway", "postgres")}
+    print("\n### Budgets\n")
+    print("| call | callers | calls/s | p50 ms | p99 ms | gateway CPU µs/call | PostgreSQL CPU µs/call |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for size in (1, 16):
+        turns = [
+            (name, await play(gateway, keys[name], BLOCKING, size, CALLS // 4, pids))
+            for _ in range(3)
+            for name in ("no budget", "four budgets")
+        ]
+        for name in ("no budget", "four budgets"):
+            best = min((m for turn, m in turns if turn == name), key=lambda m: m.gateway_us)
+            _budget_line(name, best)
+    refused = await play(gateway, keys["refused"], BLOCKING, 64, CALLS * 2, pids, b"HTTP/1.1 402")
+    _budget_line("refused (402)", refused)
+
+
+def _budget_line(name: str, m: Measured) -> None:
+    cpu = f"{m.gateway_us:.0f} | {m.postgres_us:.0f}"
+    print(f"| {name} | {m.callers} | {m.per_second:,.0f} | {m.p50:.2f} | {m.p99:.2f} | {cpu} |")
+
+
+def set_budgets(data_dir: str) -> dict[str, str]:
+    """Keys of two more projects: one draws on four budgets that hold, the other on one that is empty."""
+    run("project", "add", "CAPPED", data_dir=data_dir)
+    run("project", "add", "EMPTY", data_dir=data_dir)
+    run("agent", "add", "capped@localhost", "--owner", "Bench", data_dir=data_dir)
+    for scope in ("project:CAPPED", "agent:capped@localhost"):
+        for period in ("day", "month"):
+            run("budget", "set", scope, "--cap", f"1000000/{period}", "--hard", data_dir=data_dir)
+    run("budget", "set", "project:EMPTY", "--cap", "0/month", "--hard", data_dir=data_dir)
+    return {
+        name: run("key", "issue", "--agent", agent, "--project", project, data_dir=data_dir)
+        for name, agent, project in (
+            ("four budgets", "capped@localhost", "CAPPED"),
+            ("refused", "bench@localhost", "EMPTY"),
+        )
+    }
+
+
+def hot_budget(data_dir: Path) -> None:
+    """The writers of four processes on the project's monthly budget."""
+    with psycopg.connect(read_endpoint(data_dir).dsn("vis")) as connection:
+        found = connection.execute(
+            "select org_id, window_id from vis.budget_windows where scope_value = 'CAPPED' and cap_nusd > 0 limit 1"
+        ).fetchone()
+    assert found is not None
+    dsn = Access(data_dir, read_endpoint(data_dir), None).dsn("vis_writer")
+    rate = on_one_window(dsn, data_dir, *found, CALLS // 2)
+    print(
+        f"\none budget under the writers of {PROCESSES} processes with {WAITING} callers each: {rate:,.0f} whole calls/s"
+    )
+
+
 async def write_rows(data_dir: Path) -> None:
     """The writer of one process, fed directly."""
     dsn = Access(data_dir, read_endpoint(data_dir), None).dsn("vis_writer")
@@ -176,6 +243,7 @@ def main() -> None:
             run("project", "add", "BENCH", data_dir=data_dir)
             run("agent", "add", "bench@localhost", "--owner", "Bench", data_dir=data_dir)
             key = run("key", "issue", "--agent", "bench@localhost", "--project", "BENCH", data_dir=data_dir)
+            more_keys = set_budgets(data_dir)
             time.sleep(1.5)
             cpu = next(
                 (
@@ -189,6 +257,8 @@ def main() -> None:
                 f"{os.cpu_count()} cores ({cpu}), Python {platform.python_version()}; caller, sandbox, gateway and PostgreSQL share them"
             )
             uvloop.run(scenarios(summary, key))
+            uvloop.run(budgets(summary, {"no budget": key, **more_keys}))
+            hot_budget(Path(data_dir))
             total, most = rows(data_dir)
             gateway = used(summary["pids"]["gateway"])
             print(

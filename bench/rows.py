@@ -48,19 +48,19 @@ async def _spent(work: Iterable[Coroutine[Any, Any, None]]) -> tuple[float, floa
 
 async def _rows(writer: LedgerWriter, org_id: UUID, count: int) -> None:
     for _ in range(count):
-        await writer.settle(_row(org_id), None)
+        await writer.settle(a_row(org_id), None)
 
 
 async def _calls(writer: LedgerWriter, org_id: UUID, count: int) -> None:
     for _ in range(count):
-        row = _row(org_id)
+        row = a_row(org_id)
         expires = utc_now() + timedelta(hours=1)
         hold = Hold(org_id, uuid7(), row.request_id, 5_000_000, expires, draft_text(row))
         await writer.reserve(hold)
         await writer.settle(row, hold)
 
 
-def _row(org_id: UUID) -> Row:
+def a_row(org_id: UUID) -> Row:
     row = Row(
         org_id=org_id,
         request_id=uuid7(),

@@ -1,11 +1,14 @@
 import contextlib
 import json
+import re
+from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from visionality.core import body as reading
+from visionality.core import body_outline
 from visionality.core.body import (
     AT_ONCE,
     DEPTH_LIMIT,
@@ -13,6 +16,7 @@ from visionality.core.body import (
     SLICE,
     WEIGHT_LIMIT,
     BadBody,
+    Preview,
     parsed,
     weighed,
 )
@@ -186,44 +190,132 @@ def test_any_bytes_are_read_or_refused(pieces):
         assert isinstance(parsed(b"".join(pieces)), dict)
 
 
-def verdict(body):
+def verdict(body, preview=None):
     try:
-        return parsed(body)
+        return parsed(body, preview)
     except BadBody as bad:
         return bad.code
 
 
-def assert_measured_the_same(body, slice_of):
-    """A body is read alike whether it is taken for a small one or for a large one, wherever the slices end."""
+def in_pieces(body, cuts):
+    points = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
+    return [body[start:end] for start, end in pairwise(points)]
+
+
+def foreseen(body, cuts):
+    """The code for what is found to be wrong with a body before it is read whole."""
+    try:
+        previewed(in_pieces(body, cuts)).weighed(body)
+    except BadBody as bad:
+        return bad.code
+    return None
+
+
+def previewed(pieces):
+    preview = Preview()
+    for piece in pieces:
+        preview.add(piece)
+    return preview
+
+
+@contextlib.contextmanager
+def read_as_large(slice_of=SLICE, long=body_outline.LONG, many=body_outline.MANY):
+    """Every body is taken for a large one, with slices of so many bytes, and texts of so many for long."""
     with pytest.MonkeyPatch.context() as patch:
-        at_once = verdict(body)
+        patch.setattr(reading, "LARGE", -1)
+        patch.setattr(reading, "SLICE", slice_of)
+        patch.setattr(body_outline, "LONG", long)
+        patch.setattr(body_outline, "LONG_NAME", 2 * long)
+        patch.setattr(body_outline, "MANY", many)
+        yield
+
+
+def assert_measured_the_same(body, slice_of, cuts):
+    """A body is read alike whatever size it is taken for, wherever its slices end and the network cuts it."""
+    at_once = verdict(body)
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "AT_ONCE", -1)
         patch.setattr(reading, "SLICE", slice_of)
         assert verdict(body) == at_once
+    with read_as_large(slice_of, long=3, many=9):
+        assert verdict(body) == at_once
+        assert verdict(body, previewed(in_pieces(body, cuts))) == at_once
+        assert foreseen(body, cuts) == (at_once if isinstance(at_once, str) else None)
+
+
+ANY_PIECES = [
+    b"{", b"}", b"[", b"]", b":", b",", b'"', b"\\", rb"\"", rb"\\", rb"\u00e9", rb"\ud800", rb"\ud83c", rb"\udf0a", b"a", b"1",
+    b"\xff", b"\xc3\xbc", b"\xf0\x9f\x8c\x8a", b"null", b" ", b"some text", b'"a":', b'{"a":[', b"]}", b'","',
+]  # fmt: skip
+cuts = st.lists(st.integers(0, 10_000), max_size=12)
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(st.lists(st.sampled_from(ANY_PIECES), max_size=20), st.integers(1, 9), cuts)
+def test_any_bytes_have_the_same_verdict_as_a_small_body_and_as_a_large_one(pieces, slice_of, cuts):
+    assert_measured_the_same(b"".join(pieces), slice_of, cuts)
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(st.lists(st.sampled_from(ANY_PIECES), max_size=20), st.integers(1, 30), cuts)
+@example([rb"text\ud83c", b'","x":"', rb"\udf0atext"], 100, [])
+def test_any_bytes_in_an_object_have_the_same_verdict_as_a_small_body_and_as_a_large_one(
+    pieces, slice_of, cuts
+):
+    assert_measured_the_same(b'{"a":"' + b"".join(pieces) + b'","b":1}', slice_of, cuts)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(names, trees, objects, st.booleans(), st.booleans(), st.integers(1, 9), cuts)
+def test_an_object_has_the_same_verdict_as_a_small_body_and_as_a_large_one(
+    name, inner, beside, twice, ascii_only, slice_of, cuts
+):
+    value = {**beside, "x": Twice({name: inner}) if twice else {name: inner}}
+    assert_measured_the_same(written(value, ascii_only).encode(), slice_of, cuts)
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(
-    st.lists(
-        st.sampled_from([
-            b"{", b"}", b"[", b"]", b":", b",", b'"', b"\\", rb"\"", rb"\u00e9", rb"\ud800", b"a", b"1", b"\xff",
-            b"\xc3\xbc", b"null", b" ", b'"a":', b'{"a":[', b"]}",
-        ]),
-        max_size=20,
-    ),
-    st.integers(1, 9),
-)  # fmt: skip
-def test_any_bytes_have_the_same_verdict_as_a_small_body_and_as_a_large_one(pieces, slice_of):
-    assert_measured_the_same(b"".join(pieces), slice_of)
+    st.dictionaries(st.text('ab:"\\ü\U0001f30a', max_size=20), trees, max_size=6),
+    st.booleans(),
+    st.sampled_from([(",", ":"), (" , ", "\n:\t")]),
+    st.integers(1, 40),
+    cuts,
+)
+def test_long_names_are_told_apart(document, ascii_only, separators, slice_of, cuts):
+    body = json.dumps(document, ensure_ascii=ascii_only, separators=separators).encode()
+    with read_as_large(slice_of, long=3, many=9):
+        assert parsed(body, previewed(in_pieces(body, cuts))) == document
 
 
 @settings(max_examples=300, derandomize=True, deadline=None)
-@given(names, trees, objects, st.booleans(), st.booleans(), st.integers(1, 9))
-def test_an_object_has_the_same_verdict_as_a_small_body_and_as_a_large_one(
-    name, inner, beside, twice, ascii_only, slice_of
+@given(objects, st.booleans(), st.integers(1, 9) | st.just(SLICE), cuts)
+def test_a_body_weighs_the_same_however_the_network_cut_it(document, ascii_only, slice_of, cuts):
+    body = written(document, ascii_only).encode()
+    with read_as_large(slice_of):
+        assert previewed(in_pieces(body, cuts)).weighed(body) == weighed(body)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(names, trees, objects, st.booleans(), st.integers(1, 40), cuts)
+def test_a_name_that_comes_twice_is_seen_without_reading_the_whole(
+    name, inner, beside, ascii_only, slice_of, cuts
 ):
-    value = {**beside, "x": Twice({name: inner}) if twice else {name: inner}}
-    assert_measured_the_same(written(value, ascii_only).encode(), slice_of)
+    for repeated in (name, name * 50):
+        body = written({**beside, "x": Twice({repeated: inner})}, ascii_only).encode()
+        with read_as_large(slice_of), pytest.raises(BadBody) as bad:
+            previewed(in_pieces(body, cuts)).weighed(body)
+        assert bad.value.code == "duplicate_json_name"
+
+
+def test_a_long_name_is_known_again_among_many_short_texts():
+    name = b'"' + b"n" * 200 + b'":1'
+    short = b":[" + b",".join([b'"a"'] * 3000) + b"]"
+    text = b'"text":"' + b"x" * SLICE + b'"'
+    body = b"{" + b",".join([name, text, b'"before"' + short, name, b'"after"' + short]) + b"}"
+    with read_as_large(), pytest.raises(BadBody) as bad:
+        Preview().weighed(body)
+    assert bad.value.code == "duplicate_json_name"
 
 
 LARGE = 4 * 1024 * 1024
@@ -245,6 +337,28 @@ def test_a_large_conversation_is_read_as_any_parser_reads_it(content, messages):
     message = b'{"role":"user","content":"' + content + b'"}'
     body = b'{"model":"m","messages":[' + b",\n".join([message] * messages) + b"]}\n"
     assert parsed(body) == json.loads(body)
+    faults = {b'"z":}': "bad_request", b'"z":1,"z":1}': "duplicate_json_name"}
+    for end, code in faults.items():
+        faulty = body[:-2] + b"," + end
+        preview = previewed(faulty[at : at + 60_000] for at in range(0, len(faulty), 60_000))
+        with pytest.raises(BadBody) as bad:
+            preview.weighed(faulty)
+        assert bad.value.code == code
+
+
+def test_what_is_left_of_a_large_conversation_for_its_last_byte_is_little():
+    preview = previewed([spread([b"x" * 1000] * 10_000)])
+    assert len(preview._outline.text) < 10_000 * 64
+
+
+@pytest.mark.parametrize("at", [2_500_000, 3_000_000, 3_999_999])
+@pytest.mark.parametrize("fault", [b"\0", b'":"'])
+def test_it_is_told_where_a_large_body_is_wrong(at, fault):
+    body = b'{"a":"' + b"x" * (at - 6) + fault + b"x" * 100_000 + b'"}'
+    with pytest.raises(BadBody) as bad:
+        parsed(body)
+    told = int(re.search(r"\(after byte (\d+)\)", str(bad.value))[1])
+    assert 0 <= at - told <= 2 * SLICE
 
 
 def pairs_each_once(pairs):
@@ -399,8 +513,9 @@ def test_too_much_is_refused_without_looking_at_the_rest(unit):
 
 @pytest.mark.parametrize("around", [b"%b", b" %b", b"%b "])
 @pytest.mark.parametrize("inner", [b"[1]", b'"a"', b"7", b"{", b"}", b""])
-def test_a_large_body_that_is_no_object_is_seen_at_its_ends(around, inner):
-    body = Watched((around % inner).replace(b" ", b" " * 3 * AT_ONCE).ljust(3 * AT_ONCE))
+@pytest.mark.parametrize("size", [3 * AT_ONCE, 2 * reading.LARGE])
+def test_a_large_body_that_is_no_object_is_seen_at_its_ends(around, inner, size):
+    body = Watched((around % inner).replace(b" ", b" " * size).ljust(size))
     with pytest.raises(BadBody):
         parsed(body)
     assert body.seen <= 2 * MARGIN_LIMIT

@@ -112,8 +112,8 @@ class Caller:
         kinds = Counter(event["kind"] for event in events)
         assert kinds["held"] == 0
         if row["decision"] != "refused":
-            estimated = row["usage_source"] == "tokenizer_estimate"
-            assert kinds == {"reserve": 2 if estimated else 1, "settle": 1}
+            has_rest = row["usage_source"] == "tokenizer_estimate" and row["price_state"] == "known"
+            assert kinds == {"reserve": 2 if has_rest else 1, "settle": 1}
             assert [event["actual_nusd"] for event in events if event["kind"] == "settle"] == [
                 row["cost_nusd"]
             ]

@@ -41,6 +41,10 @@ def raw(caller: Caller, sent: bytes, *, whole: bool = False) -> bytes:
         return received
 
 
+def large(end: bytes) -> bytes:
+    return b'{"model":"gpt-4o","x":"' + b"A line of text.\\n" * 200_000 + b'"' + end
+
+
 BODIES = {
     "empty": (b"", "bad_request"),
     "half": (b'{"model":"gpt-4o"', "bad_request"),
@@ -73,6 +77,9 @@ BODIES = {
     "limit zero": (b'{"model":"gpt-4o","max_tokens":0}', "bad_request"),
     "limit huge": (b'{"model":"gpt-4o","max_tokens":1%b}' % (b"0" * 400), "bad_request"),
     "limit text": (b'{"model":"gpt-4o","max_tokens":"10"}', "bad_request"),
+    "large, malformed at its end": (large(b"}}"), "bad_request"),
+    "large, cut off": (large(b',"y":"}'), "bad_request"),
+    "large, same name twice at its end": (large(b',"model":"o1"}'), "duplicate_json_name"),
     "limit true": (b'{"model":"gpt-4o","max_tokens":true}', "bad_request"),
 }
 

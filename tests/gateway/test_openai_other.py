@@ -344,7 +344,7 @@ def test_moderation_is_free_at_openai_only(caller):
     assert (reply.status, reply.error["code"]) == (404, "route_not_metered")
 
 
-@pytest.mark.parametrize("path", ["/v1/files", "/v1/uploads", "/v1/batches", "/v1/images/variations"])
+@pytest.mark.parametrize("path", ["/v1/uploads", "/v1/vector_stores", "/v1/images/variations"])
 def test_what_is_not_metered_is_refused(caller, path):
     reply = caller.post(path, new_id(), b"{}")
     assert (reply.status, reply.error["code"]) == (404, "route_not_metered")

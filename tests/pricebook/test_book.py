@@ -11,10 +11,19 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from visionality.core.budget import worst_case_nusd
+from visionality.core.call import Ask
 from visionality.core.pricing import cost
 from visionality.core.usage import Usage
 from visionality.pricebook import book
-from visionality.pricebook.book import BUCKETS, SNAPSHOT, SNAPSHOT_VERSION, Override, PriceBook
+from visionality.pricebook.book import (
+    BUCKETS,
+    SNAPSHOT,
+    SNAPSHOT_VERSION,
+    WINDOW_UNKNOWN,
+    Override,
+    PriceBook,
+    context_window,
+)
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PLAIN = PriceBook()
@@ -211,9 +220,9 @@ def test_a_hold_is_enough_for_any_tier_that_may_be_served(
     for bucket in ("cache_read", "in_text", "cache_write_1h"):
         usage = Usage(**{bucket: input_tokens}, out_text=output_tokens)
         price = priced(provider.id, model.id, usage, tier)
-        assert price.cost_nusd <= worst_case_nusd(
-            PLAIN.dearest(provider.id, model.id, NOW), input_tokens, output_tokens
-        )
+        asked = Ask(name, stream=False, output_limit=output_tokens)
+        dearest = PLAIN.dearest(provider.id, model.id, NOW)
+        assert price.cost_nusd <= worst_case_nusd(dearest, asked, input_tokens, window=0)
 
 
 def override(
@@ -313,3 +322,31 @@ def test_made_up_names_leave_nothing_behind():
 def test_sound_of_a_model_that_writes_too_is_never_priced_as_text(model, priced):
     card = PLAIN.card("openai", model, NOW, {}, 1)
     assert {bucket: card.lines.get(bucket) for bucket in ("in_audio", "out_audio")} == priced
+
+
+def test_a_window_has_room_for_what_the_snapshot_rounds_away():
+    assert context_window("google", "gemini-3.5-flash") >= 1_048_576
+    assert context_window("openai", "gpt-4o") >= 128_000
+    assert context_window("openai", "gpt-4o") < 2 * 128_000
+
+
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("house", "house-1"),
+        ("openai", ""),
+        ("openai", "whisper-1"),
+        pytest.param("anthropic", "claude-sonnet-4-5", id="priced beyond the window that is stated"),
+    ],
+)
+def test_a_window_that_nobody_states_is_taken_for_the_largest(provider, model):
+    assert context_window(provider, model) == WINDOW_UNKNOWN
+
+
+def test_no_price_of_a_model_is_for_inputs_beyond_its_window():
+    for provider, model in SNAPSHOT_MODELS:
+        at_most, beyond = (
+            PLAIN.card(provider.id, model.id, NOW, {}, read)
+            for read in (context_window(provider.id, model.id), 10**9)
+        )
+        assert (at_most and at_most.usd_per_million) == (beyond and beyond.usd_per_million), model.id

@@ -4,50 +4,30 @@ Two parsers that read one body differently are a hole (RFC 8259 section 4 leaves
 with a duplicate name anywhere is refused, and so is one that is too deep, or too heavy to be a real request.
 
 A name that comes twice is only seen once everything has been made of the body, and what that costs depends on what is
-in it. So a large body is weighed first, in slices, and weighing ends where it becomes too heavy: reading whatever
-passed is cheap, valid or not. A small body cannot become too heavy.
+in it. So a larger body is weighed first, in slices, and weighing ends where it becomes too heavy: reading whatever
+passed is cheap, valid or not. A small body cannot become too heavy. A large one is looked at while it comes, and what
+is wrong with it is known soon after its last byte (docs/adr/0015).
 """
 
+import re
+from bisect import bisect
 from typing import Any, NamedTuple
 
 import msgspec
 
-WEIGHT_LIMIT = 44_000_000
-"""What reading one body may cost, in bytes of plain text; 32 MiB of that pass, with 10 million left for structure."""
+from visionality.core.body_outline import Outline
+from visionality.core.body_weight import SLICE, WEIGHT_LIMIT, Scale, is_within_an_escape
+
 DEPTH_LIMIT = 200
 MARGIN_LIMIT = 64 * 1024
 """White space before the object, or after it."""
 
 AT_ONCE = 64 * 1024
 """A body up to this size is read without being weighed: were every byte of it the heaviest, it would pass."""
-SLICE = 16 * 1024
+LARGE = 2 * 1024 * 1024
+"""A body above this size is looked at while it comes. Below, to read the whole is as quick, and cheaper."""
 
-# What the contents of a slice weigh beside its bytes, of which each weighs 1. A byte of plain text takes about a
-# nanosecond of one core; the others were measured against it, the worst of a kind, duplicates and all.
-WIDE = 2
-"""A byte of a slice that is not all ASCII, `\\u` included, or of a string that has one: an emoji makes it all four times as large."""
-WIDE_QUOTE = 80
-"""A quotation mark in such a slice, beside its weight as any: even short texts are made dearly there."""
-ESCAPED = 1
-"""A byte of a slice with an escape, since the escapes must be counted."""
-QUOTED = 2
-"""A byte of a slice with an escaped quotation mark, and again of one with an escaped backslash before one."""
-ESCAPE = 7
-QUOTE = 50
-NAME = 150
-CONTAINER = 350
-ELEMENT = 75
-OUTSIDE = 8
-"""A byte that is in no string and no white space."""
-LONG = 20
-"""Such a byte of a slice whose numbers are longer than a machine's: those are read digit by digit."""
-DIGITS = 10
-"""More than these a number, on the average of a slice, means that long ones are among them."""
-SPACE = 2
-"""A byte that is in no string."""
-POINT = 100
-EXPONENT = 600
-"""A float with an exponent may be the dearest to read: 1e300, 5e-324."""
+_BYTE = re.compile(r"\(byte (\d+)\)")
 
 
 class BadBody(Exception):
@@ -76,45 +56,117 @@ class Weighed(NamedTuple):
     """Colons outside of strings."""
 
 
-def parsed(body: bytes) -> dict[str, Any]:
-    """The body's object. Raises BadBody."""
-    measured = _weighed_as_object(body) if len(body) > AT_ONCE else None
-    document = _read(body)
-    if type(document) is not dict:
-        raise _no_object()
-    names = _names(document, DEPTH_LIMIT)
+class Preview:
+    """What is seen of a large body while it comes: how much it weighs, and its outline."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._unseen: list[bytes] = []
+        self._scale = Scale()
+        self._outline = Outline()
+        self._starts: list[int] = []
+        """Where in the outline each slice begins."""
+        self._fault: BadBody | None = None
+        self._weighed: Weighed | None = None
+
+    def add(self, chunk: bytes) -> None:
+        """Look at what comes next of the body."""
+        self._size += len(chunk)
+        self._unseen.append(chunk)
+        if self._size > LARGE:
+            self._look(at_all=False)
+
+    def weighed(self, body: bytes) -> Weighed:
+        """The whole body's; what was not added of it is looked at now. Raises BadBody for any fault that shows here."""
+        if self._weighed is None:
+            _check_ends(body)
+            while self._size < len(body) and self._fault is None:
+                self.add(body[self._size : self._size + SLICE])
+            self._look(at_all=True)
+            if self._fault is not None:
+                raise self._fault
+            if _names_in(self._outlined()) != self._scale.names:
+                raise _duplicate()
+            self._weighed, self._outline = Weighed(self._scale.weight, self._scale.names), Outline()
+        return self._weighed
+
+    def _look(self, *, at_all: bool) -> None:
+        """Look at the slices that are whole, or at all that came. What is too heavy is not looked at any more."""
+        data = b"".join(self._unseen)
+        if not self._starts and data[:MARGIN_LIMIT].lstrip()[:1] not in b"{":  # nothing is in it
+            self._fault = _no_object()
+        at, end = 0, len(data) if at_all else len(data) - SLICE
+        while at < end and self._fault is None:
+            piece = _slice(data, at)
+            at += len(piece)
+            try:
+                self._add(piece)
+            except (msgspec.DecodeError, ValueError) as error:
+                self._fault = _no_json(_BYTE.sub(_after(len(self._starts)), str(error)))
+            if self._scale.weight > WEIGHT_LIMIT:
+                self._fault, self._outline = _too_heavy(), Outline()
+        self._unseen = [data[at:]] if self._fault is None else []
+
+    def _add(self, piece: bytes) -> None:
+        scale, outline = self._scale, self._outline
+        self._starts.append(len(outline.text))
+        opened = scale.is_in_string
+        if opened and outline.takes(piece):
+            scale.add(piece, is_text=True)
+        else:
+            parts = scale.add(piece)
+            outline.add(parts, opened=opened, stays_open=scale.is_in_string)
+
+    def _outlined(self) -> dict[str, Any]:
+        try:
+            return _object(self._outline.text)
+        except BadBody as bad:
+            told = _BYTE.sub(lambda place: _after(bisect(self._starts, int(place[1]))), str(bad))
+            raise BadBody(bad.code, told) from None
+
+
+def parsed(body: bytes, preview: Preview | None = None) -> dict[str, Any]:
+    """The body's object; `preview` is what was seen of it while it came. Raises BadBody."""
+    measured = None
+    if len(body) > LARGE:
+        measured = (preview or Preview()).weighed(body)
+    elif len(body) > AT_ONCE:
+        _check_ends(body)
+        measured = weighed(body)
+    document = _object(body)
+    names = _names_in(document)
     if measured is not None:
         is_each_once = names == measured.names
     else:  # mostly no string has a colon, and then there is nothing to take out
         is_each_once = names == body.count(b":") or names == _outside_of_strings(body).count(b":")
     if not is_each_once:
-        raise BadBody("duplicate_json_name", "the body has an object with the same name twice")
+        raise _duplicate()
     return document
 
 
-def _read(body: bytes) -> Any:
+def _object(body: bytes | bytearray) -> dict[str, Any]:
     try:
-        return _decode(body)
+        document = _decode(body)
     except RecursionError:
         raise _too_deep() from None
     except (msgspec.DecodeError, ValueError) as error:
-        raise BadBody("bad_request", f"the body is not valid JSON: {error}") from None
+        raise _no_json(str(error)) from None
+    if type(document) is not dict:
+        raise _no_object()
+    return document
 
 
-def _weighed_as_object(body: bytes) -> Weighed:
+def _check_ends(body: bytes) -> None:
     if not body[:MARGIN_LIMIT].lstrip().startswith(b"{") or not body[-MARGIN_LIMIT:].rstrip().endswith(b"}"):
         raise _no_object()
-    return weighed(body)
 
 
 def weighed(body: bytes) -> Weighed:
     """What reading the body costs, up to its first fault if it has one. Raises BadBody as soon as it is too heavy."""
-    scale = _Scale()
+    scale = Scale()
     at = 0
     while at < len(body):
-        piece = body[at : at + SLICE]
-        if _ends_within_an_escape(piece):
-            piece = body[at : at + SLICE + 1]
+        piece = _slice(body, at)
         at += len(piece)
         scale.add(piece)
         if scale.weight > WEIGHT_LIMIT:
@@ -122,64 +174,10 @@ def weighed(body: bytes) -> Weighed:
     return Weighed(scale.weight, scale.names)
 
 
-class _Scale:
-    """Weighs a body slice by slice; no slice ends within an escape."""
-
-    def __init__(self) -> None:
-        self.weight = self.names = 0
-        self._is_in_string = False
-        self._is_wide = False
-        """Whether what has come of the string that is open is weighed as wide; otherwise, so many bytes are not."""
-        self._narrow = 0
-
-    def add(self, piece: bytes) -> None:
-        has_escapes = b"\\" in piece
-        is_ascii = piece.isascii() and not (has_escapes and rb"\u" in piece)
-        self.weight += len(piece)
-        if has_escapes:
-            self.weight += ESCAPED * len(piece) + ESCAPE * piece.count(b"\\")
-        if is_ascii and not self._is_wide:
-            self._narrow += len(piece)
-        else:
-            self.weight += WIDE * (self._narrow + len(piece))
-            self.weight += WIDE_QUOTE * piece.count(b'"')
-            self._narrow, self._is_wide = 0, True
-        if self._is_in_string and b'"' not in piece:
-            return
-        parts = piece.split(b'"')
-        self.weight += QUOTE * (len(parts) - 1)
-        if has_escapes and rb"\"" in piece:
-            self.weight += QUOTED * len(piece)
-            if b'\\\\"' in piece:
-                self.weight += QUOTED * len(piece)
-                piece = piece.replace(rb"\\", b"")
-            parts = piece.replace(rb"\"", b"").split(b'"')
-        self._add_structure(b"".join(parts[self._is_in_string :: 2]))
-        if len(parts) > 1:
-            self._is_in_string ^= len(parts) % 2 == 0
-            self._is_wide = self._is_in_string and not is_ascii
-            self._narrow = 0 if self._is_wide else len(parts[-1])
-
-    def _add_structure(self, structure: bytes) -> None:
-        dense = structure.translate(None, b" \t\r\n")
-        names = dense.count(b":")
-        exponents = dense.count(b"e") + dense.count(b"E") - dense.count(b"true") - dense.count(b"false")
-        elements, containers = dense.count(b","), dense.count(b"[") + dense.count(b"{")
-        is_long = len(dense) > DIGITS * (names + elements + containers + 1)
-        self.names += names
-        self.weight += (
-            SPACE * len(structure)
-            + (OUTSIDE + LONG if is_long else OUTSIDE) * len(dense)
-            + NAME * names
-            + ELEMENT * elements
-            + CONTAINER * containers
-            + POINT * dense.count(b".")
-            + EXPONENT * exponents
-        )
-
-
-def _ends_within_an_escape(piece: bytes) -> bool:
-    return piece.endswith(b"\\") and (len(piece) - len(piece.rstrip(b"\\"))) % 2 == 1
+def _slice(data: bytes, at: int) -> bytes:
+    """The slice that begins there, with one byte more where it would end between a backslash and what it escapes."""
+    piece = data[at : at + SLICE]
+    return data[at : at + SLICE + 1] if is_within_an_escape(piece) else piece
 
 
 def _outside_of_strings(piece: bytes) -> bytes:
@@ -189,8 +187,12 @@ def _outside_of_strings(piece: bytes) -> bytes:
     return b"".join(piece.split(b'"')[::2])
 
 
+def _names_in(document: dict[str, Any]) -> int:
+    """How many names a document has, duplicates having become one. Raises BadBody when it is too deep."""
+    return _names(document, DEPTH_LIMIT)
+
+
 def _names(value: Any, levels: int) -> int:
-    """How many names a parsed value has, duplicates having become one. Raises BadBody below that many levels."""
     if not levels:
         raise _too_deep()
     names = 0
@@ -201,6 +203,19 @@ def _names(value: Any, levels: int) -> int:
         if type(item) in _CONTAINERS:
             names += _names(item, levels - 1)
     return names
+
+
+def _duplicate() -> BadBody:
+    return BadBody("duplicate_json_name", "the body has an object with the same name twice")
+
+
+def _no_json(fault: str) -> BadBody:
+    return BadBody("bad_request", f"the body is not valid JSON: {fault}")
+
+
+def _after(slices: int) -> str:
+    """Where something is that is in the last of so many slices, as a message says it."""
+    return f"(after byte {SLICE * (slices - 1)})"
 
 
 def _no_object() -> BadBody:

@@ -2,9 +2,43 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+from visionality.core.body import Preview
+
 Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the lines of a batch can cost at most together, in nano-USD, and how many have a price that nobody knows."""
+
+    nusd: int
+    unpriced: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a call can be billed for beyond a token for each byte of its body."""
+
+    tokens: int = 0
+    """Of input, more than its bytes; negative where pictures take more bytes than tokens."""
+    unseen: bool = False
+    """Whether it has input that no byte of it bounds: what it only names, a document, what a tool may bring."""
+    rounds: int = 1
+    """How often the model may be asked: once more with each thing that a tool found which the provider runs."""
+    anew: bool = False
+    """Whether a round is a call of its own, as at Anthropic: it reads everything anew, and has the whole output limit.
+
+    Else the limit is for all rounds together, and what one has read the next has from the cache, as at OpenAI.
+    """
+    uses: tuple[tuple[str, int], ...] = ()
+    """How often such tools may be used, by the bucket that a use is billed in."""
+
+
+ITS_BYTES = Reach()
+"""Of a call whose text is all that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +48,16 @@ class Ask:
     model: str | None
     stream: bool
     output_limit: int | None
-    """The most output tokens the client allows over all choices; None when it set no limit."""
+    """The most output tokens the client allows over all answers; None when it set no limit."""
     include_usage: bool = True
     """Whether the client itself asked for the usage report of a stream."""
     answers: int = 1
-    """How many images the client asks for."""
+    """How many answers the client asks for: choices, candidates, images."""
     in_events: bool = True
     """Whether a streamed answer is made of server-sent events; else its bytes are the content itself."""
+    batch: Weighed | None = None
+    """What it asks line by line, where it is a batch."""
+    reach: Reach = ITS_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +69,8 @@ class Request:
     query: str
     headers: Headers
     body: bytes
+    preview: Preview | None = None
+    """What was seen of a large body while it came."""
 
     def header(self, name: bytes) -> str | None:
         """The first value of a header, or None. Names are lower case."""
@@ -44,11 +83,26 @@ class Request:
 class Refusal(Exception):
     """The gateway's own no, before any byte left: a status, a stable code, and a sentence for a person."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        headers: Headers = (),
+        tags: Mapping[str, str] = MappingProxyType({}),
+        is_repeat: bool = False,
+    ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
         self.code = code
         self.message = message
+        self.headers = headers
+        """What a program may read of it."""
+        self.tags = tags
+        """What its row says beside the code."""
+        self.is_repeat = is_repeat
+        """Whether it only repeats a refusal of a moment ago: such are counted, and written up together."""
 
 
 def clean(text: object, limit: int) -> str | None:

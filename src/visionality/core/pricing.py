@@ -72,6 +72,8 @@ class Price:
     state: PriceState
     version: int | None = None
     rates: dict[str, str] | None = None
+    exact: tuple[int, int] | None = None
+    """The cost before it was rounded, as a fraction of nano-USD, where it is a sum of usage times rates."""
 
 
 UNKNOWN = Price(0, "unknown")
@@ -98,7 +100,7 @@ def cost_of(counts: Mapping[str, int], card: RateCard | None) -> Price:
     if cost_nusd > LARGEST_NUSD:  # no call costs nine billion dollars: the counts or the rates are nonsense
         return Price(0, "unknown", card.version, None)
     rates["source"] = card.source
-    return Price(cost_nusd, "known", card.version, rates)
+    return Price(cost_nusd, "known", card.version, rates, (exact, card.scale))
 
 
 def recomputed_nusd(counts: Mapping[str, int], rates: Mapping[str, str]) -> int:

@@ -12,6 +12,7 @@ import msgspec
 
 UsageSource = Literal[
     "provider_final",  # the provider's own report, complete
+    "batch_result",  # its report too, in a line of a batch's results
     "provider_partial",  # its report, but the answer broke off before the last word
     "tokenizer_estimate",  # counted by us, because no report came
     "reservation_ceiling",  # the worst case of the call: nobody knows what happened

@@ -8,6 +8,7 @@ import structlog
 
 from visionality.core.call import Refusal
 from visionality.gateway.authenticate import grant_of, presented, without_keys
+from visionality.gateway.batches.collector import Collector
 from visionality.gateway.client import Client, Receive, Send, answer
 from visionality.gateway.connection import PRESENCE
 from visionality.gateway.passthrough import is_open, passed
@@ -16,6 +17,7 @@ from visionality.gateway.refusals import refuse
 from visionality.gateway.routes import Target, find, spoken
 from visionality.gateway.state import Gateway
 from visionality.gateway.upstream import Upstream
+from visionality.gateway.usage_card import answer as usage_card
 from visionality.ledger.writer import LedgerWriter
 from visionality.pricebook.book import snapshot
 from visionality.registry.snapshot import SnapshotKeeper, SnapshotStale
@@ -38,7 +40,9 @@ class GatewayApp:
 
     def __init__(self, settings: Settings, clock: Clock, keys: KeyProvider, writer_dsn: str) -> None:
         self._gateway = Gateway(settings, clock, keys)
+        self._collector = Collector(self._gateway, writer_dsn)
         self._dsn = writer_dsn
+        self._cards = usage_card.UsageCards(self._gateway, writer_dsn)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -62,6 +66,8 @@ class GatewayApp:
             await refuse(send, spoken(path, headers), refusal, str(uuid7()))
         elif method in {"GET", "HEAD"} and path in {"/", "/livez", "/readyz"}:
             await self._health(path, send)
+        elif path == usage_card.PATH:
+            await self._cards.answer(method, headers, scope["query_string"].decode("latin-1"), send)
         elif (target := passed(method, path)) and await self._may_pass(target, scope):
             await self._call(target, scope, receive, send)
         else:
@@ -111,13 +117,17 @@ class GatewayApp:
         await gateway.snapshots.start()
         gateway.upstream = Upstream(settings.connect_timeout, settings.idle_timeout)
         gateway.deadlines.start()
+        self._collector.start()
         prices = gateway.loop.run_in_executor(None, snapshot)
         prices.add_done_callback(lambda _: _spare_the_collector())
 
     async def _stop(self) -> None:
+        await self._collector.close()
         self._gateway.deadlines.stop()
+        self._cards.close()
         self._gateway.upstream.close()
         await self._gateway.snapshots.close()
+        self._gateway.repeats.forget_all()
         left_behind = await self._gateway.writer.close()
         if left_behind:
             log.error("rows_left_behind", count=left_behind)

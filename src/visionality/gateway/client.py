@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from io import BytesIO
+from typing import Any, NamedTuple
 
+from visionality.core.body import LARGE, Preview
 from visionality.core.call import Headers, Refusal
 from visionality.gateway.connection import Presence
 from visionality.gateway.deadline import NEVER, Deadline
@@ -33,7 +35,14 @@ class Client:
     deadline: Deadline
 
 
-async def body(client: Client, headers: Headers, limit: int, seconds: float) -> bytes:
+class Arrived(NamedTuple):
+    """A whole body, and what was seen of a large one while it came."""
+
+    body: bytes
+    preview: Preview | None
+
+
+async def body(client: Client, headers: Headers, limit: int, seconds: float) -> Arrived:
     """The request's body. Raises Refusal (408, 413, 415) or ClientGone."""
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
@@ -43,23 +52,24 @@ async def body(client: Client, headers: Headers, limit: int, seconds: float) -> 
             raise Refusal(415, "unsupported_encoding", "send the body without content-encoding")
     client.deadline.at = asyncio.get_running_loop().time() + seconds
     try:
-        whole, ended = await _within(client.receive, limit)
+        arrived, ended = await _within(client.receive, limit)
     except asyncio.CancelledError:
         if not client.deadline.caught():
             raise
         raise Refusal(408, "body_timeout", f"the body did not arrive within {seconds:g} s") from None
     finally:
         client.deadline.at = NEVER
-    if whole is not None:
-        return whole
+    if arrived is not None:
+        return arrived
     if not ended:
         await _swallow(client.receive, limit)
     raise _too_large(limit)
 
 
-async def _within(receive: Receive, limit: int) -> tuple[bytes | None, bool]:
+async def _within(receive: Receive, limit: int) -> tuple[Arrived | None, bool]:
     """The body, or None when it is larger, and whether all of it came. Raises ClientGone."""
-    chunks: list[bytes] = []
+    whole = BytesIO()  # which grows where it is, and gives away its bytes without a copy
+    preview: Preview | None = None
     size = 0
     while True:
         message = await receive()
@@ -69,9 +79,13 @@ async def _within(receive: Receive, limit: int) -> tuple[bytes | None, bool]:
         size += len(chunk)
         if size > limit:
             return None, ended
-        chunks.append(chunk)
+        if ended and size == len(chunk):
+            return Arrived(chunk, None), True
+        preview = preview or Preview()
+        preview.add(chunk)
+        whole.write(chunk)
         if ended:
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks), True
+            return Arrived(whole.getvalue(), preview if size > LARGE else None), True
 
 
 async def _swallow(receive: Receive, limit: int) -> None:

@@ -30,6 +30,10 @@ ANSWER_LIMIT = 64 * 1024 * 1024
 TAIL_WAIT = 1.0
 """Seconds that a provider may take to end its answer after the terminal event; then its connection is closed."""
 
+_READ = frozenset({"model_call", "result", "batch", "batch_state"})
+"""The kinds of routes whose whole answer is read."""
+_MUST_BE_READ = frozenset({"model_call", "batch"})
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -134,13 +138,13 @@ class Forwarder:
         exchange, dialect = self.exchange, self.target.route.dialect
         exchange.body = exchange.body or await answer.whole(ANSWER_LIMIT)
         kind = self.target.route.kind
-        if kind not in {"model_call", "result"} or answer.status >= 300:
+        if kind not in _READ or answer.status >= 300:
             return
         body, headers = exchange.body, answer.headers
         metered = dialect.metered_body(body, self.document, headers) if answer.status == 200 else None
         if metered is not None:
             exchange.metered = metered
-        elif kind == "model_call":
+        elif kind in _MUST_BE_READ:
             exchange.metered = self._learned(dialect.reader(self.ask))
             exchange.failure = (502, "upstream_nonsense", "the provider's answer is not of the expected form")
 

@@ -62,6 +62,8 @@ class RateLimits:
         wait = self._limiter.take(now, limits, tokens)
         if wait is None:
             return Taken(limits, now, tokens)
+        if not wait.limit:
+            raise Refusal(429, RATE_LIMITED, f"a limit of no {wait.unit} a minute is set: nothing passes")
         if wait.seconds is None:
             raise Refusal(
                 413,

@@ -5,20 +5,17 @@ looks different from a metered one is not passed on: this is no way around the m
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 
-from visionality.core.call import Ask, Headers, Refusal, Request
+from visionality.core.allocation import bill
+from visionality.core.call import Refusal
 from visionality.core.money import NANO, rounded_nusd
 from visionality.core.row import Row
-from visionality.core.usage import Metered, Usage
-from visionality.gateway.dialects import Dialect
-from visionality.gateway.dialects._core import is_of_type
+from visionality.gateway.dialects import PassThrough
 from visionality.gateway.providers import PROVIDERS, Provider, Route, named
 from visionality.gateway.routes import PLACE, Target, find
 from visionality.registry.snapshot import Grant
@@ -31,60 +28,6 @@ _BEHIND = re.compile(r"(?:[;?#]|[^!-~])[^/]*")
 """What a server may cut off a segment of a path before it looks for a route."""
 _ALIASES = {alias: provider for provider in PROVIDERS for alias in provider.aliases}
 _decode = msgspec.json.Decoder(dict[str, str | None]).decode
-
-
-class PassThrough:
-    """A dialect that understands nothing, and refuses in the words of the provider's own."""
-
-    name = "passthrough"
-
-    def __init__(self, own: Dialect) -> None:
-        self._own = own
-        self.error = own.error
-        self.error_headers = own.error_headers
-        self.stream_error = own.stream_error
-
-    def document(self, request: Request) -> dict[str, Any]:  # noqa: ARG002
-        return {}
-
-    def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:  # noqa: ARG002
-        return Ask(None, stream=True, output_limit=None)
-
-    def outgoing(self, request: Request, ask: Ask) -> bytes:  # noqa: ARG002
-        return request.body
-
-    def streams(self, headers: Headers) -> bool:
-        return is_of_type(headers, b"text/event-stream")
-
-    def reader(self, ask: Ask) -> "PassThroughStream":  # noqa: ARG002
-        return PassThroughStream()
-
-    def metered_body(
-        self,
-        body: bytes,  # noqa: ARG002
-        document: Mapping[str, Any],  # noqa: ARG002
-        headers: Headers = (),  # noqa: ARG002
-    ) -> Metered | None:
-        return None
-
-    def served_tier(self, headers: Headers) -> dict[str, str]:  # noqa: ARG002
-        return {}
-
-
-class PassThroughStream:
-    """Every byte at once. The end of the body alone is held until the row is durable."""
-
-    complete = False
-
-    def feed(self, data: bytes) -> bytes:
-        return data
-
-    def finish(self) -> bytes:
-        self.complete = True
-        return b""
-
-    def metered(self, document: Mapping[str, Any]) -> Metered:  # noqa: ARG002
-        return Metered(Usage(), "none")
 
 
 def passed(method: str, path: str) -> Target | None:
@@ -108,7 +51,7 @@ def _resembles_a_call(provider: Provider, method: str, path: str) -> bool:
     return any(
         re.fullmatch(".+".join(map(re.escape, PLACE.split(route.path)[::2])), path, re.IGNORECASE)
         for route in provider.routes
-        if route.kind == "model_call" and route.method == method
+        if route.kind in {"model_call", "batch"} and route.method == method
     )
 
 
@@ -144,5 +87,6 @@ def price(row: Row, target: Target, status: int, *, was_sent: bool) -> None:
         row.price_state = "unknown"
         return
     row.usage = {"request": 1}
-    row.cost_nusd = row.billed_nusd = rounded_nusd(usd * NANO)
+    row.cost_nusd = rounded_nusd(usd * NANO)
+    bill(row)
     row.rates = {"request": f"{usd * 1_000_000:f}", "source": "declared for a request"}

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +15,23 @@ from visionality.core.body import BadBody, parsed
 from visionality.core.call import Ask, Headers, Refusal, Request
 from visionality.core.money import usd
 from visionality.core.row import Row
-from visionality.gateway import admit, attribute, authenticate, client, later, passthrough, settle
+from visionality.gateway import (
+    admit,
+    attribute,
+    authenticate,
+    client,
+    hints,
+    later,
+    passthrough,
+    settle,
+)
 from visionality.gateway.again import wait_before_next
-from visionality.gateway.client import Client, ClientGone
+from visionality.gateway.batches import answers, submission
+from visionality.gateway.client import Arrived, Client, ClientGone
 from visionality.gateway.dialects import Framing
 from visionality.gateway.forward import Exchange, Forwarder
 from visionality.gateway.headers import downwards
+from visionality.gateway.limits import Taken
 from visionality.gateway.refusals import refuse
 from visionality.gateway.routes import Target, settled
 from visionality.gateway.state import Gateway
@@ -30,6 +42,8 @@ from visionality.runtime.ids import uuid7
 log = structlog.get_logger()
 
 _NO_QUESTION = Ask(None, stream=False, output_limit=None)
+_ASKS_NOTHING = frozenset({"catalogue", "batch_state"})
+_OF_A_BATCH = frozenset({"batch", "batch_state"})
 
 
 @dataclass(slots=True)
@@ -48,6 +62,8 @@ class Call:
     started: float = 0.0
     row: Row | None = None
     organisation: Organisation | None = None
+    taken: Taken | None = None
+    """What it was admitted with, where a rate limit applies to it."""
 
     async def run(self) -> None:
         """Answer the client, whatever happens, and leave exactly one row when the caller is known."""
@@ -57,8 +73,17 @@ class Call:
             assert self.organisation is not None
             upstream = admit.upstream_for(self.gateway, self.organisation, self.target)
             row.provider = upstream.name
+            self._keep_to_limits(row, request, ask)
+            sent = hints.Sent(self.target, request, ask, document)
+            self.target, request, ask, document = hints.applied(
+                self.gateway, self.organisation, row, upstream, sent
+            )
+            if self.target.route.kind == "batch":
+                upstream, ask = await self._batch(row, upstream, document)
+            hold, request, ask = await admit.hold(
+                self.gateway, row, self.target, upstream, (request, ask, document)
+            )
             draft = replace(row) if upstream.retries else row
-            hold = await admit.hold(self.gateway, row, self.target, upstream, request, ask)
         except Refusal as refusal:
             await self._refused(refusal)
             return
@@ -72,9 +97,11 @@ class Call:
         exchange = await self._forwarded(row, upstream, asked)
         while await self._may_repeat(exchange, row, upstream):
             again = replace(draft, attempt=row.attempt + 1)
-            held = admit.held(self.gateway, again, self.target, upstream, request, ask)
+            held = await admit.hold_again(self.gateway, again, self.target, upstream, request, ask)
+            if held is None:
+                break
             row.entry = "attempt"
-            durable = await self._settled(row, hold, upstream, exchange, held)
+            durable = await self._settled(row, hold, upstream, exchange)
             self.row, row, hold = again, again, held
             if not durable:
                 await self._refused(Refusal(503, "ledger_unavailable", admit.NOT_DURABLE), hold)
@@ -103,7 +130,8 @@ class Call:
         else:
             grant, body = await self._signer(snapshot, signed)
         self.organisation = snapshot.organisations[grant.org_id]
-        self.row = row = attribute.draft(self.id, self.organisation, grant, self.target)
+        multiplier = self.gateway.multiplier(grant)
+        self.row = row = attribute.draft(self.id, self.organisation, grant, self.target, multiplier)
         authenticate.check(grant, self.gateway.clock())
         if self.target.route.kind == "passthrough":
             self.target = passthrough.opened(self.target, grant, row)
@@ -111,36 +139,55 @@ class Call:
             body = await self._body()
         if self.target.is_open:
             self._settle_target(row, body)
-        request = Request(self.method, self.target.suffix, self.query, self.headers, body)
+        request = Request(self.method, self.target.suffix, self.query, self.headers, *body)
         document: dict[str, Any] = {}
         ask = _NO_QUESTION
-        if self.target.route.kind != "catalogue":
+        if self.target.route.kind not in _ASKS_NOTHING:
             dialect = self.target.route.dialect
             try:
                 document = dialect.document(request)
             except BadBody as bad:
                 raise Refusal(400, bad.code, str(bad)) from None
             ask = dialect.ask(document, self.target.model)
+        if self.target.route.kind == "upload" and not passthrough.is_open(grant, self.target.provider):
+            submission.check_upload(document)
         attribute.with_request(row, request, ask)
         return row, request, ask, document
 
-    def _settle_target(self, row: Row, body: bytes) -> None:
+    def _keep_to_limits(self, row: Row, request: Request, ask: Ask) -> None:
+        """Count the call towards its rate limits. Raises Refusal."""
+        if ask.model is not None:
+            gateway = self.gateway
+            taken = gateway.limits.take(row, gateway.now(), len(request.body), gateway.snapshots.gateways)
+            self.taken = taken
+
+    async def _batch(
+        self, row: Row, upstream: admit.Upstream, document: dict[str, Any]
+    ) -> tuple[admit.Upstream, Ask]:
+        """What a batch asks, by its lines. It is submitted once, and read for its id though the client leaves. Raises Refusal."""
+        assert self.organisation is not None
+        ask = await submission.weighed(
+            self.gateway, self.organisation, row, self.target, upstream, self.client, document
+        )
+        return replaced(upstream, drains=True, retries=0), ask
+
+    def _settle_target(self, row: Row, body: Arrived) -> None:
         """Learn from the body where the call goes. Raises Refusal."""
         try:
-            self.target, self.headers = settled(parsed(body), self.headers)
+            self.target, self.headers = settled(parsed(*body), self.headers)
         except BadBody as bad:
             raise Refusal(400, bad.code, str(bad)) from None
         row.provider, row.dialect = self.target.provider.name, self.target.route.dialect.name
 
-    async def _body(self) -> bytes:
+    async def _body(self) -> Arrived:
         settings = self.gateway.settings
         return await client.body(self.client, self.headers, settings.max_body_bytes, settings.body_timeout)
 
-    async def _signer(self, snapshot: Snapshot, signed: Signature) -> tuple[Grant, bytes]:
+    async def _signer(self, snapshot: Snapshot, signed: Signature) -> tuple[Grant, Arrived]:
         """Whose signature it is, and the body that it covers. Raises Refusal."""
         grant = authenticate.grant_that_signs(snapshot, signed)
         body = await self._body()
-        request = Request(self.method, self.path, self.query, self.headers, body)
+        request = Request(self.method, self.path, self.query, self.headers, *body)
         authenticate.check_signature(self.gateway, grant, signed, request)
         return grant, body
 
@@ -161,6 +208,9 @@ class Call:
         """Price the call and write into its row what came of it."""
         settle.price(self.gateway, row, self.target, upstream, exchange.metered)
         settle.compare(row, self.target, exchange.headers)
+        if self.taken is not None:
+            self.gateway.limits.correct(self.taken, row, self.gateway.now())
+            self.taken = None
         if self.target.route.kind == "passthrough":
             was_sent = exchange.failure is None or exchange.failure[1] != "upstream_unreachable"
             passthrough.price(row, self.target, exchange.status, was_sent=was_sent)
@@ -181,6 +231,9 @@ class Call:
 
     async def _settled_earlier(self, upstream: admit.Upstream, exchange: Exchange) -> bool:
         """Charge the earlier call whose answer this is; it is no usage of this one. False when that is not durable yet."""
+        if self.target.route.kind == "batch_state":
+            assert self.row is not None
+            answers.seen(self.gateway, self.row, upstream, exchange)
         if self.target.route.kind != "result":
             return True
         metered, exchange.metered = exchange.metered, settle.NOTHING
@@ -203,24 +256,16 @@ class Call:
             return False
         return not self.client.presence.gone
 
-    async def _settled(
-        self,
-        row: Row,
-        hold: Hold,
-        upstream: admit.Upstream,
-        exchange: Exchange,
-        next_hold: Hold | None = None,
-    ) -> bool:
-        """Finish a row and make it durable, in the transaction that holds the next attempt's money.
-
-        False when that took longer than a client is made to wait.
-        """
+    async def _settled(self, row: Row, hold: Hold, upstream: admit.Upstream, exchange: Exchange) -> bool:
+        """Finish a row and make it durable. False when that took longer than a client is made to wait."""
         try:
             self._completed(row, upstream, exchange)
+            if self.target.route.kind == "batch":
+                answers.begun(row, hold, exchange)
         except Exception:
             log.exception("pricing_failed", request_id=str(self.id))
             settle.unpriced(self.gateway, row, self.started)
-        goes_on = next_hold or later.hold_for(row, hold, exchange.metered, self.gateway)
+        goes_on = later.hold_for(row, hold, exchange.metered, self.gateway)
         rest = goes_on or settle.rest_of(row, hold, self.gateway)
         return await self.gateway.writer.settle_within(row, hold, rest)
 
@@ -247,15 +292,20 @@ class Call:
             headers = downwards(exchange.headers, request_id)
             if self.target.route.kind == "model_call" and row.price_state == "known":
                 headers.append((b"x-vis-cost-usd", usd(row.cost_nusd).encode()))
-            await client.answer(self.client.send, exchange.status, headers, exchange.body)
+            body = exchange.body
+            if self.target.route.kind in _OF_A_BATCH:
+                body = answers.addressed(self.target, body, self.headers, self.path)
+            await client.answer(self.client.send, exchange.status, headers, body)
 
     async def _refused(self, refusal: Refusal, hold: Hold | None = None) -> None:
-        if self.row is not None:
+        if self.row is not None and not refusal.is_repeat:
             row = self.row
             row.decision, row.reason, row.status_code = "refused", refusal.code, refusal.status
             row.price_state = "known"
+            if refusal.tags:
+                row.tags = {**(row.tags or {}), **refusal.tags}
             settle.stamp(self.gateway, row, self.started)
-            if refusal.code == "ledger_unavailable":  # the client has waited for the ledger already
+            if refusal.code == admit.LEDGER_AWAY:  # the client has waited for the ledger already
                 with suppress(LedgerAway):
                     self.gateway.writer.settle(row, hold)
             else:

@@ -1,7 +1,8 @@
 """From a request's method and path to a provider's route. What is not in the table is refused.
 
 A route stands under its provider's name (`/openai/v1/chat/completions`) and bare (`/v1/chat/completions`), for the
-first provider that claims it. `/v1/models` is claimed by Anthropic and Google too, whose SDKs say so with their headers.
+first provider that claims it. `/v1/models` is claimed by Anthropic and Google too, whose SDKs say so with their headers;
+so does Anthropic's with `/v1/files`, which has no meter there and must not end at OpenAI.
 Under any other name OpenAI's routes stand, for a provider that an operator has set up by that name. Under `/cursor`
 the body tells the route.
 """
@@ -83,6 +84,8 @@ for _provider in PROVIDERS:
 
 def find(method: str, path: str, headers: Headers) -> Target | None:
     """The target of a raw path, or None."""
+    if path.startswith("/v1/files") and _speaks_anthropic(headers):
+        return None
     if exact := _EXACT.get((method, path)):
         provider, route = _claimed(exact, headers)
         return Target(provider, route, route.suffix)

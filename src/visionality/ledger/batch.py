@@ -5,17 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import astuple, replace
 
+from visionality.core.budget_event import Event, EventKind, event_leaf
 from visionality.core.canonical import Shape
 from visionality.core.row import COLUMNS, Row
 from visionality.runtime.ids import uuid7
-
-EventKind = Literal["reserve", "deny", "settle", "release", "expire", "overage"]
 
 _JSON_COLUMNS = [COLUMNS.index(name) for name in ("usage", "rates", "pii", "tags")]
 _json = msgspec.json.Encoder(order="sorted").encode
@@ -54,25 +53,7 @@ class Denial(msgspec.Struct, frozen=True):
     left_nusd: Mapping[UUID, int | None]
 
 
-class Event(msgspec.Struct):
-    """One row of `vis.budget_events`, in the table's order: a step in the life of a hold."""
-
-    org_id: UUID
-    created_at: datetime
-    id: UUID
-    writer_no: int
-    wseq: int
-    kind: EventKind
-    hold_id: UUID
-    request_id: UUID
-    windows: list[UUID]
-    amount_nusd: int
-    actual_nusd: int | None
-    actor: str | None
-
-
 _row_leaf = Shape(Row).leaf_hash
-_event_leaf = Shape(Event).leaf_hash
 
 
 class Work(msgspec.Struct, eq=False):
@@ -131,8 +112,9 @@ class Batch:
     before: Numbers
     takes: list[Hold] = field(default_factory=list)
     makes: list[Hold] = field(default_factory=list)
-    granted: list[bool] = field(default_factory=list)
-    """Of each hold to make, whether its windows are not asked."""
+    """Those that their windows are asked for."""
+    rests: list[Hold] = field(default_factory=list)
+    """Those that stay within what is held already."""
     events: list[Event] = field(default_factory=list)
     wants: list[int] = field(default_factory=list)
     """Of each event, the place among `makes` of the hold that it begins, from 1; 0 for none."""
@@ -153,7 +135,7 @@ class Batch:
         return (
             [hold.org_id for hold in self.takes],
             [hold.hold_id for hold in self.takes],
-            [_hold_record(hold, self.before.writer_no) for hold in self.makes],
+            [_hold_record(hold, self.before.writer_no) for hold in (*self.makes, *self.rests)],
             [self._event_record(*event) for event in zip(self.events, self.wants, strict=True)],
             [_row_record(row) for row in self.rows],
             *(self._moves() if self.windows else _NOTHING_MOVES),
@@ -165,7 +147,7 @@ class Batch:
             return
         keys = self._ordered()
         lefts = {window_id: nusd for (_, window_id), nusd in zip(keys, left, strict=True)}
-        makers = (work for work in self.works if work.make is not None)
+        makers = (work for work in self.works if work.make is not None and not work.granted)
         for work, refusing in zip(makers, refused, strict=True):
             if refusing and work.make is not None:
                 of_its_own = {window_id: lefts[window_id] for window_id in work.make.windows}
@@ -179,23 +161,32 @@ class Batch:
         row = self.rows[0]
         return "row_exists", (row.org_id, row.created_at, row.id)
 
-    def _begin(self, now: datetime, hold: Hold, *, granted: bool) -> None:
+    def _begin(self, now: datetime, hold: Hold) -> None:
         self.makes.append(hold)
-        self.granted.append(granted)
         for window_id in hold.windows:
             self.windows.setdefault((hold.org_id, window_id), Moved()).asked_nusd += hold.amount_nusd
         self._event(now, "reserve", hold, hold.amount_nusd, None, want=len(self.makes))
+
+    def _go_on(self, now: datetime, rest: Hold) -> None:
+        """It is never free in between: whoever asks in the same batch, before it or behind, finds it held."""
+        self.rests.append(rest)
+        self._move(rest, -rest.amount_nusd, 0)
+        self._event(now, "reserve", rest, rest.amount_nusd, None)
 
     def _end(self, now: datetime, kind: EventKind, hold: Hold, charged_nusd: int | None) -> None:
         self.takes.append(hold)
         self._move(hold, hold.amount_nusd, charged_nusd or 0)
         self._event(now, kind, hold, hold.amount_nusd, charged_nusd)
-        if hold.windows and charged_nusd is not None and charged_nusd > hold.amount_nusd:
-            self._event(now, "overage", hold, charged_nusd - hold.amount_nusd, None)
+        self._over(now, hold, (charged_nusd or 0) - hold.amount_nusd)
 
     def _adjust(self, now: datetime, hold: Hold, difference_nusd: int) -> None:
         self._move(hold, 0, difference_nusd)
         self._event(now, "settle", hold, 0, difference_nusd)
+        self._over(now, hold, difference_nusd)
+
+    def _over(self, now: datetime, hold: Hold, over_nusd: int) -> None:
+        if hold.windows and over_nusd > 0:
+            self._event(now, "overage", hold, over_nusd, None)
 
     def _move(self, hold: Hold, held_nusd: int, spent_nusd: int) -> None:
         for window_id in hold.windows:
@@ -219,9 +210,9 @@ class Batch:
 
     def _event_record(self, event: Event, want: int) -> tuple[Any, ...]:
         denied = None
-        if self.may_refuse and want and event.windows and not self.granted[want - 1]:
-            denied = _event_leaf(replace(event, kind="deny"))
-        return (*astuple(event), _event_leaf(event), want, denied)
+        if self.may_refuse and want and event.windows:
+            denied = event_leaf(replace(event, kind="deny"))
+        return (*astuple(event), event_leaf(event), want, denied)
 
     def _ordered(self) -> list[tuple[UUID, UUID]]:
         """The windows in the order in which every writer locks them."""
@@ -244,14 +235,13 @@ class Batch:
             [one.asked_nusd for one in moved],
             self.may_refuse,
             [hold.amount_nusd for hold in self.makes],
-            self.granted,
             upto,
             places,
             *((None, None, None) if self.takes else self.witness()[1]),
         )
 
 
-_NOTHING_MOVES: tuple[Any, ...] = ([], [], [], [], [], False, [], [], [], [], None, None, None)
+_NOTHING_MOVES: tuple[Any, ...] = ([], [], [], [], [], False, [], [], [], None, None, None)
 
 
 def compose(works: Sequence[Work], before: Numbers, now: datetime) -> Batch:
@@ -259,11 +249,11 @@ def compose(works: Sequence[Work], before: Numbers, now: datetime) -> Batch:
     batch = Batch(works, before)
     for work in works:
         if work.make is not None:
-            batch._begin(now, work.make, granted=work.granted)  # noqa: SLF001 -- a batch is built here and only here
+            (batch._go_on if work.granted else batch._begin)(now, work.make)  # noqa: SLF001 -- a batch is built here and only here
         if work.take is not None:
             batch._end(now, work.taken_as, work.take, _charged(work, work.take))  # noqa: SLF001
         if work.late is not None and work.row is not None:
-            batch._adjust(now, work.late, work.row.cost_nusd)  # noqa: SLF001
+            batch._adjust(now, work.late, _difference(work, work.late, work.row))  # noqa: SLF001
         if work.row is not None:
             work.row.writer_no = before.writer_no
             work.row.wseq = before.row_seq + len(batch.rows) + 1
@@ -272,12 +262,28 @@ def compose(works: Sequence[Work], before: Numbers, now: datetime) -> Batch:
 
 
 def _charged(work: Work, hold: Hold) -> int | None:
-    """What ends with a hold: its row's cost. A cost that is not known counts with what was held, as far as budgets go."""
+    """What ends with a hold: its row's cost. A cost that is not known counts with what was held, as far as budgets go.
+
+    What is still held of it then, with the lines of a batch that are to come, does not count twice.
+    """
     if work.taken_as == "release":
         return None
     if work.row is None:
         return 0
-    return hold.amount_nusd if hold.windows and work.row.price_state == "unknown" else work.row.cost_nusd
+    if not hold.windows or work.row.price_state != "unknown":
+        return work.row.cost_nusd
+    return hold.amount_nusd - _still_held(work)
+
+
+def _difference(work: Work, hold: Hold, row: Row) -> int:
+    """What a late row changes: its cost is the difference already. One that is not known leaves what was charged."""
+    if not hold.windows or row.price_state != "unknown":
+        return row.cost_nusd
+    return -_still_held(work)
+
+
+def _still_held(work: Work) -> int:
+    return work.make.amount_nusd if work.make is not None and work.granted else 0
 
 
 def placeholder(row: Row) -> Row:

@@ -24,6 +24,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from visionality.core.row import Row
 from visionality.ledger.batch import (
@@ -40,6 +41,7 @@ from visionality.ledger.batch import (
 )
 from visionality.ledger.connection import AWAY, WriterConnection
 from visionality.runtime.clock import Clock
+from visionality.runtime.ids import uuid7
 from visionality.runtime.settings import Settings
 from visionality.runtime.sql import statements
 
@@ -60,6 +62,7 @@ DEAD_LETTERS = "dead-letters.jsonl"
 CLAIM_LOST = "VH001"
 COMMITTED_BEFORE = "VH002"
 DENIAL_MISSING = "VH003"
+HOLD_STANDS = "VH004"
 TIGHT = 1.0
 """Seconds after a refusal for which every batch comes with its denials prepared; else they are made when one is needed."""
 WINDOWS_KNOWN = 100_000
@@ -318,8 +321,9 @@ class LedgerWriter:
             try:
                 await self._commit(batch)
             except asyncpg.PostgresError as error:
-                if error.sqlstate == CLAIM_LOST:
-                    works = await self._without_lost_claims(works)
+                if error.sqlstate in {CLAIM_LOST, HOLD_STANDS}:
+                    is_lost = error.sqlstate == CLAIM_LOST
+                    works = await (self._without_lost_claims if is_lost else self._named_anew)(works)
                     batch = self._composed(works)
                 elif error.sqlstate == DENIAL_MISSING:
                     batch.may_refuse = True
@@ -352,7 +356,7 @@ class LedgerWriter:
             (answer,) = await self._link.live.fetch(_SQL["commit_batch"], *batch.arguments())
         except asyncpg.PostgresError as error:
             is_committed = error.sqlstate == COMMITTED_BEFORE or (
-                error.sqlstate == CLAIM_LOST and await self._was_committed(batch)
+                error.sqlstate in {CLAIM_LOST, HOLD_STANDS} and await self._was_committed(batch)
             )
             if not is_committed:
                 raise
@@ -388,6 +392,20 @@ class LedgerWriter:
         query, key = batch.witness()
         return bool(await self._link.ask(lambda live: live.fetchval(_SQL[query], *key)))
 
+    async def _named_anew(self, works: list[Work]) -> list[Work]:
+        """Two answers with one id would share a hold: the later one is held under an id of its own, until it expires."""
+        makes = [work.make for work in works if work.make is not None]
+        orgs, holds = [hold.org_id for hold in makes], [hold.hold_id for hold in makes]
+        found = await self._link.ask(lambda live: live.fetch(_SQL["standing"], orgs, holds))
+        standing = {record["hold_id"] for record in found}
+        for work in works:
+            if work.make is not None and work.make.hold_id in standing:
+                log.warning("hold_stands_already", hold_id=str(work.make.hold_id))
+                work.make = replace(work.make, hold_id=uuid7())
+            elif work.make is not None:
+                standing.add(work.make.hold_id)
+        return works
+
     async def _without_lost_claims(self, works: list[Work]) -> list[Work]:
         """The reaper took some of these holds: their calls stand already, so what we know becomes a true-up."""
         takes = [work.take for work in works if work.take is not None]
@@ -418,7 +436,7 @@ class LedgerWriter:
         return kept
 
     async def _true_up(self, row: Row) -> None:
-        key = (row.org_id, row.request_id, _EVER)
+        key = (row.org_id, row.request_id, _EVER, row.attempt)
         charged = await self._link.ask(lambda live: live.fetchrow(_SQL["call_row"], *key))
         if charged is not None:
             true_up(row, tuple(charged))

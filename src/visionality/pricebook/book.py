@@ -72,6 +72,11 @@ _SOUND = frozenset({"in_audio", "cache_read_audio", "out_audio"})
 _TALKS = re.compile(r"audio|realtime")
 """OpenAI's models that speak and write: sound costs many times the text there, so the general price is never the sound's."""
 
+WINDOW_UNKNOWN = 2_000_000
+"""Tokens of input: the largest window that a vendor offers at its own address; of a model whose window nobody states."""
+_ROUNDED = (21, 20)
+"""How far a window may be above what the snapshot states, which has 1,000,000 for 1,048,576 and 128,000 for 131,072."""
+
 _DATE = re.compile(r"[-@](?:\d{8}|\d{4}-\d{2}-\d{2})$")
 _MINUTE = 60
 CACHED = 4096
@@ -191,6 +196,25 @@ def _model(provider: str, model: str) -> "ModelInfo | None":
     bundled = snapshot()
     found = next((one for one in bundled.providers if one.id == provider), None)
     return None if found is None else found.find_model(model, all_providers=bundled.providers)
+
+
+@lru_cache(CACHED)
+def context_window(provider: str, model: str) -> int:
+    """How many tokens of input a model takes, at most.
+
+    Where its price changes only beyond the window that the snapshot states, that window is not the largest one.
+    """
+    info = _model(provider, model)
+    if info is None or not info.context_window:
+        return WINDOW_UNKNOWN
+    prices = [one.prices for one in info.prices] if isinstance(info.prices, list) else [info.prices]
+    starts = [
+        tier.start for each in prices for rate in vars(each).values() for tier in getattr(rate, "tiers", ())
+    ]
+    if max(starts, default=0) >= info.context_window:
+        return WINDOW_UNKNOWN
+    above, below = _ROUNDED
+    return info.context_window * above // below
 
 
 @lru_cache(CACHED)

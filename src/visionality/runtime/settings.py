@@ -40,7 +40,7 @@ class Settings:
     drain_seconds: float = 30.0
     drain_at_once: int = 64
     batch_poll: float = 30.0
-    card_origins: frozenset[str] = frozenset()
+    card_origins: frozenset[str] | None = None
     smtp_url: str | None = None
     mail_from: str = "visionality@localhost"
     burn_every: float = 60.0

@@ -1,6 +1,7 @@
 """Wire formats, one file each, in reading order."""
 
 from visionality.gateway.dialects._core import Dialect, Framing, StreamReader
+from visionality.gateway.dialects.batches import Batches, Files, MessageBatches
 from visionality.gateway.dialects.chat_completions import ChatCompletions
 from visionality.gateway.dialects.converse import Converse
 from visionality.gateway.dialects.embeddings import Embeddings
@@ -9,7 +10,8 @@ from visionality.gateway.dialects.images import Images
 from visionality.gateway.dialects.invoke_model import InvokeModel
 from visionality.gateway.dialects.messages import Messages
 from visionality.gateway.dialects.moderations import Moderations
-from visionality.gateway.dialects.responses import InputTokens, Responses, StoredResponse
+from visionality.gateway.dialects.passthrough import Download, PassThrough
+from visionality.gateway.dialects.responses import Compaction, InputTokens, Responses, StoredResponse
 from visionality.gateway.dialects.speech import Speech
 from visionality.gateway.dialects.transcription import Transcription
 
@@ -23,8 +25,14 @@ MODERATIONS = Moderations()
 CONVERSE = Converse()
 INVOKE_MODEL = InvokeModel()
 RESPONSES = Responses()
+COMPACTION = Compaction()
 INPUT_TOKENS = InputTokens()
 STORED_RESPONSE = StoredResponse()
+FILES = Files()
+FILE_CONTENT = Download(FILES)
+BATCHES = Batches()
+MESSAGE_BATCHES = MessageBatches()
+MESSAGE_RESULTS = Download(MESSAGE_BATCHES)
 GEMINI = Gemini()
 GEMINI_STREAM = GeminiStreaming()
 GEMINI_EMBEDDINGS = GeminiEmbeddings()
@@ -45,10 +53,14 @@ DIALECTS: tuple[Dialect, ...] = (
 )
 
 __all__ = [
+    "BATCHES",
     "CHAT_COMPLETIONS",
+    "COMPACTION",
     "CONVERSE",
     "DIALECTS",
     "EMBEDDINGS",
+    "FILES",
+    "FILE_CONTENT",
     "GEMINI",
     "GEMINI_EMBEDDINGS",
     "GEMINI_STREAM",
@@ -56,6 +68,8 @@ __all__ = [
     "INPUT_TOKENS",
     "INVOKE_MODEL",
     "MESSAGES",
+    "MESSAGE_BATCHES",
+    "MESSAGE_RESULTS",
     "MODERATIONS",
     "RESPONSES",
     "SPEECH",
@@ -63,5 +77,6 @@ __all__ = [
     "TRANSCRIPTION",
     "Dialect",
     "Framing",
+    "PassThrough",
     "StreamReader",
 ]

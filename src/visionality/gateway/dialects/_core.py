@@ -12,7 +12,7 @@ import msgspec
 
 from visionality.core.body import parsed
 from visionality.core.call import Ask, Headers, Request
-from visionality.core.usage import Metered, counted
+from visionality.core.usage import Metered, count, counted
 
 EMITTED_LIMIT = 1024 * 1024
 """Bytes of output kept for an estimate, should the stream break off; beyond, the estimate scales up."""
@@ -23,6 +23,9 @@ RAW_LIMIT = 8192
 
 STATED_LIMIT = 10**6
 """US dollars: more is no cost of one call."""
+
+_BUDGETS = (("thinking", "budget_tokens"), ("reasoning_config", "budget_tokens"), ("reasoning", "max_tokens"))
+"""Where they stand: at Anthropic, in Converse, and at OpenRouter."""
 
 NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError)
 """What the decoder raises for bytes of a stranger."""
@@ -69,6 +72,9 @@ class Dialect(Protocol):
     def outgoing(self, request: Request, ask: Ask) -> bytes:
         """The body to send: the very bytes that came, but for the documented injection."""
 
+    def limited(self, body: bytes, document: Mapping[str, Any], limit: int) -> bytes | None:
+        """The body with at most this many tokens of output over all choices; None where the format cannot say that."""
+
     def streams(self, headers: Headers) -> bool:
         """Whether an answer with these headers is a stream of this format."""
 
@@ -94,10 +100,13 @@ class JsonOverSse:
     """What most formats share: a JSON body, passed on as it came, and an answer in JSON or in server-sent events."""
 
     def document(self, request: Request) -> dict[str, Any]:
-        return parsed(request.body)
+        return parsed(request.body, request.preview)
 
     def outgoing(self, request: Request, ask: Ask) -> bytes:  # noqa: ARG002 -- nothing is injected
         return request.body
+
+    def limited(self, body: bytes, document: Mapping[str, Any], limit: int) -> bytes | None:  # noqa: ARG002
+        return None
 
     def streams(self, headers: Headers) -> bool:
         return is_of_type(headers, b"text/event-stream")
@@ -166,3 +175,13 @@ def nonsense(reported: object, names: tuple[str, ...]) -> list[str]:
         for name in names
         if reported.get(name) is not None and counted(reported[name]) is None
     ]
+
+
+def thinking_budget(document: Mapping[str, Any]) -> int:
+    """The tokens that a request gives to thinking, which its output limit must exceed; 0 where it gives none."""
+    given = [
+        count(settings.get(inner))
+        for name, inner in _BUDGETS
+        if isinstance(settings := document.get(name), dict)
+    ]
+    return max(given, default=0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from visionality.core.call import Ask, Headers, Refusal, asked_model, clean
+from visionality.core.call import Ask, Headers, Reach, Refusal, asked_model, clean, token_limit
 from visionality.core.eventstream import Frame, Frames, exception
 from visionality.core.tokens import estimated_tokens
 from visionality.gateway.dialects._core import EMITTED_LIMIT, TAIL_LIMIT, JsonOverSse, is_of_type
@@ -35,6 +35,16 @@ _STREAM_ERRORS = {
     "upstream_timeout": "modelStreamErrorException",
 }
 _DOTS = frozenset({"", ".", ".."})
+_LIMITS = (
+    ("max_tokens",),
+    ("max_completion_tokens",),
+    ("max_tokens_to_sample",),
+    ("max_gen_len",),
+    ("inferenceConfig", "maxTokens"),
+    ("inferenceConfig", "max_new_tokens"),
+    ("textGenerationConfig", "maxTokenCount"),
+)
+"""Where the vendors' bodies have their output limit."""
 _TIER_HEADERS = {
     b"x-amzn-bedrock-service-tier": "service_tier",
     b"x-amzn-bedrock-performanceconfig-latency": "latency",
@@ -45,8 +55,13 @@ class Bedrock(JsonOverSse):
     """A JSON body, and an answer in JSON or in frames. Which of the two, the route decides and the answer's type shows."""
 
     def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
-        name = last_segment(model or asked_model(document))
-        return Ask(name, stream=True, output_limit=self.output_limit(document))
+        path = model or asked_model(document)
+        reach = self.reach(document, path)
+        return Ask(last_segment(path), stream=True, output_limit=self.output_limit(document), reach=reach)
+
+    def reach(self, document: Mapping[str, Any], model: str) -> Reach:
+        """What a body can be billed for beyond its bytes, at the model that a path has."""
+        raise NotImplementedError
 
     def output_limit(self, document: Mapping[str, Any]) -> int | None:
         """The most output tokens that a body allows. Raises Refusal."""
@@ -86,6 +101,19 @@ def last_segment(identifier: str) -> str:
             "the model in the path must be a model's id or ARN with a name of 1 to 200 characters",
         )
     return name
+
+
+def limits_in(document: Mapping[str, Any]) -> list[int]:
+    """The output limits that stand in a vendor's body. Raises Refusal for one that is no positive number."""
+    found = [token_limit(_at(document, path), path[-1]) for path in _LIMITS]
+    return [limit for limit in found if limit is not None]
+
+
+def _at(document: Mapping[str, Any], path: tuple[str, ...]) -> object:
+    value: object = document
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 class Emitted:

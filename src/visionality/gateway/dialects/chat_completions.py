@@ -24,12 +24,23 @@ from visionality.gateway.dialects._core import (
     counts_of,
     raw_text,
     stated_cost,
+    thinking_budget,
 )
-from visionality.gateway.dialects.member import Members, member_of, members_of, with_member, without_member
+from visionality.gateway.dialects.member import (
+    Members,
+    member_of,
+    members_of,
+    with_member,
+    with_number,
+    without_member,
+)
 from visionality.gateway.dialects.openai_errors import OpenAIErrors
+from visionality.gateway.dialects.reach import chat_reach
 from visionality.gateway.dialects.text import request_text, text_of
 
 _decode = msgspec.json.Decoder().decode
+_LIMITS = ("max_completion_tokens", "max_tokens")
+_OPENAIS = re.compile(r"(?:ft:|openai/)*(?:chatgpt-|codex-|computer-use|gpt-(?!oss)|o\d)")
 _DELTA = re.compile(
     rb'"(?:content|reasoning_content|reasoning|refusal|arguments)"\s*:\s*("(?:[^"\\]++|\\.)*+")'
 )
@@ -46,16 +57,35 @@ class ChatCompletions(OpenAIErrors, JsonOverSse):
     name = "chat_completions"
 
     def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
-        limits = [token_limit(document.get(name), name) for name in ("max_completion_tokens", "max_tokens")]
+        limits = [token_limit(document.get(name), name) for name in _LIMITS]
         limit = max((given for given in limits if given), default=None)
         choices = token_limit(document.get("n"), "n") or 1
         options = document.get("stream_options")
         stream = document.get("stream") is True
         included = not stream or (isinstance(options, dict) and options.get("include_usage") is True)
-        return Ask(model or asked_model(document), stream, limit and limit * choices, included)
+        return Ask(
+            model or asked_model(document),
+            stream,
+            limit and limit * choices,
+            included,
+            answers=choices,
+            reach=chat_reach(document),
+        )
 
     def outgoing(self, request: Request, ask: Ask) -> bytes:
         return request.body if ask.include_usage else with_usage_asked(request.body)
+
+    def limited(self, body: bytes, document: Mapping[str, Any], limit: int) -> bytes | None:
+        """The body with a limit in the member that the client used.
+
+        Where it used none: OpenAI's newer models know only the one name, and some that speak its format only the other.
+        """
+        each = limit // (document.get("n") or 1)
+        used = [name for name in _LIMITS if document.get(name) is not None]
+        if len(used) > 1 or each <= thinking_budget(document):
+            return None
+        name = _LIMITS[not _OPENAIS.match(str(document.get("model")))]
+        return with_number(body, used or [name], each)
 
     def reader(self, ask: Ask) -> "ChatCompletionsStream":
         return ChatCompletionsStream(hide_usage=not ask.include_usage)

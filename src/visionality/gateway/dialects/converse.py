@@ -10,12 +10,14 @@ from typing import Any
 
 import msgspec
 
-from visionality.core.call import Ask, Headers, clean, token_limit
+from visionality.core.call import Ask, Headers, Reach, clean, token_limit
 from visionality.core.eventstream import Frame
 from visionality.core.tokens import estimated_tokens
 from visionality.core.usage import Metered, Usage, counted
-from visionality.gateway.dialects._core import NOT_JSON, counts_of, raw_text
-from visionality.gateway.dialects.bedrock import Bedrock, Emitted, FrameStream, text_behind
+from visionality.gateway.dialects._core import NOT_JSON, counts_of, raw_text, thinking_budget
+from visionality.gateway.dialects.bedrock import Bedrock, Emitted, FrameStream, limits_in, text_behind
+from visionality.gateway.dialects.member import with_number
+from visionality.gateway.dialects.reach import converse_reach
 from visionality.gateway.dialects.text import request_text
 
 _decode = msgspec.json.Decoder().decode
@@ -33,9 +35,22 @@ class Converse(Bedrock):
 
     name = "converse"
 
+    def reach(self, document: Mapping[str, Any], model: str) -> Reach:
+        return converse_reach(document, model)
+
     def output_limit(self, document: Mapping[str, Any]) -> int | None:
         settings = document.get("inferenceConfig")
-        return token_limit(settings.get("maxTokens"), "maxTokens") if isinstance(settings, dict) else None
+        limit = token_limit(settings.get("maxTokens"), "maxTokens") if isinstance(settings, dict) else None
+        more = document.get("additionalModelRequestFields")
+        if limit is None or not isinstance(more, dict):
+            return limit
+        return max([limit, *limits_in(more)])
+
+    def limited(self, body: bytes, document: Mapping[str, Any], limit: int) -> bytes | None:
+        more = document.get("additionalModelRequestFields")
+        if isinstance(more, dict) and (limits_in(more) or limit <= thinking_budget(more)):
+            return None
+        return with_number(body, ["inferenceConfig", "maxTokens"], limit)
 
     def reader(self, ask: Ask) -> "ConverseStream":  # noqa: ARG002
         return ConverseStream()

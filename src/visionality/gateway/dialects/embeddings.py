@@ -15,6 +15,7 @@ from visionality.core.usage import Metered, Usage, count, counted
 from visionality.gateway.dialects._core import NOT_JSON, JsonOverSse, counts_of, raw_text, stated_cost
 from visionality.gateway.dialects.member import members_of
 from visionality.gateway.dialects.openai_errors import OpenAIErrors
+from visionality.gateway.dialects.reach import embeddings_reach
 from visionality.gateway.dialects.text import request_text
 from visionality.gateway.dialects.typed_stream import Unanswered
 
@@ -27,7 +28,8 @@ class Embeddings(OpenAIErrors, JsonOverSse):
     name = "embeddings"
 
     def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
-        return Ask(model or asked_model(document), stream=False, output_limit=0)
+        reach = embeddings_reach(document)
+        return Ask(model or asked_model(document), stream=False, output_limit=0, reach=reach)
 
     def reader(self, ask: Ask) -> Unanswered:  # noqa: ARG002
         return Unanswered(_estimated)

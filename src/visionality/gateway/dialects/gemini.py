@@ -22,8 +22,13 @@ from visionality.gateway.dialects.gemini_usage import (
     read,
     tier_named,
 )
+from visionality.gateway.dialects.member import with_number
+from visionality.gateway.dialects.reach import gemini_reach
 
 _encode = msgspec.json.Encoder().encode
+_CONFIG = ("generationConfig", "generation_config")
+_LIMITS = ("maxOutputTokens", "max_output_tokens")
+_CANDIDATES = ("candidateCount", "candidate_count")
 _NO_USAGE = "no usage in the answer"
 _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
@@ -50,9 +55,24 @@ class Gemini(JsonOverSse):
     name = "gemini"
 
     def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
-        limit = _limit(document, "maxOutputTokens", "max_output_tokens")
-        candidates = _limit(document, "candidateCount", "candidate_count") or 1
-        return Ask(model or asked_model(document), stream=False, output_limit=limit and limit * candidates)
+        limit = _limit(document, *_LIMITS)
+        candidates = _limit(document, *_CANDIDATES) or 1
+        return Ask(
+            model or asked_model(document),
+            stream=False,
+            output_limit=limit and limit * candidates,
+            answers=candidates,
+            reach=gemini_reach(document),
+        )
+
+    def limited(self, body: bytes, document: Mapping[str, Any], limit: int) -> bytes | None:
+        each = limit // (_limit(document, *_CANDIDATES) or 1)
+        outer = _spelling(document, _CONFIG)
+        config = document.get(outer) if outer else None
+        inner = _spelling(config if isinstance(config, dict) else {}, _LIMITS)
+        if not each or outer is None or inner is None:
+            return None
+        return with_number(body, [outer, inner], each)
 
     def reader(self, ask: Ask) -> GeminiStream:
         return GeminiStream(ask)
@@ -107,6 +127,9 @@ class GeminiEmbeddings(Gemini):
 
     name = "gemini_embeddings"
 
+    def limited(self, body: bytes, document: Mapping[str, Any], limit: int) -> bytes | None:  # noqa: ARG002
+        return None
+
     def reader(self, ask: Ask) -> GeminiStream:
         return _EmbeddingsBroken(ask)
 
@@ -152,7 +175,7 @@ def _estimated_embedding(document: Mapping[str, Any]) -> Metered:
 
 def _limit(document: Mapping[str, Any], *names: str) -> int | None:
     """The highest of a limit's spellings in the generation config. Raises Refusal for one that is no positive number."""
-    configs = [document.get(name) for name in ("generationConfig", "generation_config")]
+    configs = [document.get(name) for name in _CONFIG]
     given = [
         token_limit(_number(config[name]), name)
         for config in configs
@@ -161,6 +184,12 @@ def _limit(document: Mapping[str, Any], *names: str) -> int | None:
         if name in config
     ]
     return max((limit for limit in given if limit), default=None)
+
+
+def _spelling(document: Mapping[str, Any], names: tuple[str, str]) -> str | None:
+    """The name by which a request has a member, the first where it has none; None where it has it by both."""
+    used = [name for name in names if name in document]
+    return None if len(used) > 1 else (used or names)[0]
 
 
 def _number(value: object) -> object:

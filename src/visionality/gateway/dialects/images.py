@@ -17,6 +17,7 @@ from visionality.gateway.dialects._core import NOT_JSON, JsonOverSse, counts_of,
 from visionality.gateway.dialects.form import form_of, is_form, is_yes, whole
 from visionality.gateway.dialects.member import members_of
 from visionality.gateway.dialects.openai_errors import OpenAIErrors
+from visionality.gateway.dialects.reach import images_reach
 from visionality.gateway.dialects.typed_stream import TypedStream, reported_tokens
 
 PICTURE_LIMIT = 64 * 1024 * 1024
@@ -33,14 +34,15 @@ class Images(OpenAIErrors, JsonOverSse):
     name = "images"
 
     def document(self, request: Request) -> dict[str, Any]:
-        return form_of(request) if is_form(request.headers) else parsed(request.body)
+        return form_of(request) if is_form(request.headers) else parsed(request.body, request.preview)
 
     def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
         """A request may leave its model to OpenAI; what it costs is then not known."""
         if model is None and document.get("model") is not None:
             model = asked_model(document)
         pictures = token_limit(whole(document.get("n")), "n") or 1
-        return Ask(model, is_yes(document.get("stream")), output_limit=None, answers=pictures)
+        stream, reach = is_yes(document.get("stream")), images_reach(document)
+        return Ask(model, stream, output_limit=None, answers=pictures, reach=reach)
 
     def reader(self, ask: Ask) -> "ImagesStream":
         return ImagesStream(_LAST, ask.answers, PICTURE_LIMIT)

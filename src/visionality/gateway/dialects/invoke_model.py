@@ -11,15 +11,16 @@ from typing import Any
 
 import msgspec
 
-from visionality.core.call import Ask, Headers, clean, token_limit
+from visionality.core.call import Ask, Headers, Reach, clean
 from visionality.core.eventstream import Frame
 from visionality.core.tokens import estimated_tokens
 from visionality.core.usage import Metered, Usage, counted
 from visionality.gateway.dialects import converse
 from visionality.gateway.dialects._core import NOT_JSON, raw_text
-from visionality.gateway.dialects.bedrock import Bedrock, Emitted, FrameStream, text_behind
+from visionality.gateway.dialects.bedrock import Bedrock, Emitted, FrameStream, limits_in, text_behind
 from visionality.gateway.dialects.chat_completions import ChatCompletions
 from visionality.gateway.dialects.messages import Messages, MessagesStream
+from visionality.gateway.dialects.reach import invoke_reach
 from visionality.gateway.dialects.text import request_text
 
 _decode = msgspec.json.Decoder().decode
@@ -30,17 +31,6 @@ _METRICS = "amazon-bedrock-invocationMetrics"
 _SAID = text_behind("text", "generation", "outputText", "completion", "content", "input", "arguments")
 _STOPS = ("stop_reason", "stopReason", "completionReason", "finish_reason")
 _STOPPED = re.compile(rb'"(?:%b)"\s*:\s*"([A-Za-z_-]{1,60})"' % "|".join(_STOPS).encode())
-_LIMITS = (
-    ("max_tokens",),
-    ("max_completion_tokens",),
-    ("max_tokens_to_sample",),
-    ("max_gen_len",),
-    ("inferenceConfig", "maxTokens"),
-    ("inferenceConfig", "max_new_tokens"),
-    ("textGenerationConfig", "maxTokenCount"),
-)
-"""Where the vendors' bodies have their output limit."""
-
 _HEADERS = {
     b"x-amzn-bedrock-input-token-count": "input_tokens",
     b"x-amzn-bedrock-output-token-count": "output_tokens",
@@ -88,9 +78,15 @@ class InvokeModel(Bedrock):
 
     name = "invoke_model"
 
+    def reach(self, document: Mapping[str, Any], model: str) -> Reach:  # noqa: ARG002
+        return invoke_reach(document)
+
     def output_limit(self, document: Mapping[str, Any]) -> int | None:
-        limits = [token_limit(_at(document, path), path[-1]) for path in _LIMITS]
-        return max((limit for limit in limits if limit), default=None)
+        return max(limits_in(document), default=None)
+
+    def limited(self, body: bytes, document: Mapping[str, Any], limit: int) -> bytes | None:
+        """Of a body in Anthropic's format. How others name their limit, the model decides."""
+        return _MESSAGES.limited(body, document, limit) if "anthropic_version" in document else None
 
     def reader(self, ask: Ask) -> "InvokeStream":  # noqa: ARG002
         return InvokeStream()
@@ -177,13 +173,6 @@ def _object(data: bytes) -> dict[str, Any]:
     except NOT_JSON:
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _at(document: Mapping[str, Any], path: tuple[str, ...]) -> object:
-    value: object = document
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
 
 
 def _counts(names: Mapping[Any, str], reported: Mapping[Any, object]) -> Counts:

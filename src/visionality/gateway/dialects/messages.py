@@ -21,7 +21,10 @@ from visionality.gateway.dialects._core import (
     JsonOverSse,
     nonsense,
     raw_text,
+    thinking_budget,
 )
+from visionality.gateway.dialects.member import with_number
+from visionality.gateway.dialects.reach import messages_reach
 from visionality.gateway.dialects.text import request_text, text_of
 
 _decode = msgspec.json.Decoder().decode
@@ -50,7 +53,15 @@ class Messages(JsonOverSse):
 
     def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
         limit = token_limit(document.get("max_tokens"), "max_tokens")
-        return Ask(model or asked_model(document), document.get("stream") is True, limit)
+        if limit is not None and "fallbacks" in document:
+            limit = max([limit, *_limits_elsewhere(document)])
+        stream = document.get("stream") is True
+        return Ask(model or asked_model(document), stream, limit, reach=messages_reach(document))
+
+    def limited(self, body: bytes, document: Mapping[str, Any], limit: int) -> bytes | None:
+        if limit <= thinking_budget(document) or any(_limits_elsewhere(document)):
+            return None
+        return with_number(body, ["max_tokens"], limit)
 
     def reader(self, ask: Ask) -> "MessagesStream":  # noqa: ARG002
         return MessagesStream()
@@ -81,6 +92,17 @@ class Messages(JsonOverSse):
 
     def stream_error(self, code: str, message: str, request_id: str) -> bytes:
         return b"event: error\ndata: " + self.error(500, code, message, request_id) + b"\n\n"
+
+
+def _limits_elsewhere(document: Mapping[str, Any]) -> list[int]:
+    """The output limits that a request sets for other models, should its own decline. Raises Refusal."""
+    entries = document.get("fallbacks")
+    found = [
+        token_limit(entry.get("max_tokens"), "fallbacks.max_tokens")
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+    ]
+    return [limit for limit in found if limit is not None]
 
 
 class MessagesStream:

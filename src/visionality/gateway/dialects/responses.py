@@ -25,8 +25,11 @@ from visionality.gateway.dialects._core import (
     counts_of,
     raw_text,
     stated_cost,
+    thinking_budget,
 )
 from visionality.gateway.dialects.chat_completions import ChatCompletions
+from visionality.gateway.dialects.member import with_number
+from visionality.gateway.dialects.reach import responses_reach
 from visionality.gateway.dialects.text import request_text, text_of
 
 _decode = msgspec.json.Decoder().decode
@@ -35,6 +38,9 @@ _OPENAI = ChatCompletions()
 _DELTA = re.compile(rb'"delta"\s*:\s*("(?:[^"\\]++|\\.)*+")')
 _TERMINAL = re.compile(rb'"response\.(?:completed|incomplete|failed)"|"error"(?:\s*:\s*\{|(?!\s*:))')
 _TOOL = re.compile(rb'"(?:web_search|file_search|code_interpreter|image_generation|shell)_call"')
+SHORTEST = 16
+"""The lowest output limit that OpenAI accepts."""
+
 _OBJECTS = ("response", "response.compaction")
 _BEGUN = ("queued", "in_progress")
 _IN = ("cached_tokens", "cache_write_tokens")
@@ -57,13 +63,19 @@ _BESIDE_THE_TOKENS = frozenset(
 
 
 class Responses(JsonOverSse):
-    """`POST /v1/responses`, and `POST /v1/responses/compact`, which answers with a shorter conversation."""
+    """`POST /v1/responses`."""
 
     name = "responses"
 
     def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
         limit = token_limit(document.get("max_output_tokens"), "max_output_tokens")
-        return Ask(model or asked_model(document), document.get("stream") is True, limit)
+        stream = document.get("stream") is True
+        return Ask(model or asked_model(document), stream, limit, reach=responses_reach(document))
+
+    def limited(self, body: bytes, document: Mapping[str, Any], limit: int) -> bytes | None:
+        if limit < SHORTEST or limit <= thinking_budget(document):
+            return None
+        return with_number(body, ["max_output_tokens"], limit)
 
     def reader(self, ask: Ask) -> "ResponsesStream":  # noqa: ARG002
         return ResponsesStream()
@@ -95,6 +107,13 @@ class Responses(JsonOverSse):
         error = _decode(self.error(500, code, message, request_id))["error"]
         event = {"type": "error", "code": code, "message": message, "param": None, "sequence_number": 0}
         return b"event: error\ndata: " + _encode(event | {"error": error}) + b"\n\n"
+
+
+class Compaction(Responses):
+    """`POST /v1/responses/compact`, which answers with a shorter conversation and takes no limit."""
+
+    def limited(self, body: bytes, document: Mapping[str, Any], limit: int) -> bytes | None:  # noqa: ARG002
+        return None
 
 
 class InputTokens(Responses):

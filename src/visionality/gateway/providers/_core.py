@@ -19,10 +19,17 @@ class Signer(Protocol):
         """What a request with these headers carries in addition."""
 
 
-Kind = Literal["model_call", "free", "catalogue", "result", "passthrough"]
-"""A model call is metered and priced; a free call costs nothing by its vendor's word; a catalogue names no model;
-a result is the answer of an earlier model call, which is charged then if it was still going on; what is passed through
-has no meter (gateway/passthrough.py)."""
+Kind = Literal[
+    "model_call",  # metered and priced
+    "free",  # costs nothing by its vendor's word
+    "catalogue",  # names no model
+    "result",  # the answer of an earlier model call, which is charged then if it was still going on
+    "batch",  # begins a batch, whose lines are priced one by one when it has ended (gateway/batches)
+    "batch_state",  # how far a batch is
+    "upload",  # a file for a batch
+    "download",  # a file, or results; as large as it likes
+    "passthrough",  # has no meter (gateway/passthrough.py)
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ class UsageCards:
         """What a browser wants to hear of a page of another origin, where the operator allows that one."""
         origin = next((value for name, value in headers if name == b"origin"), b"")
         varies = [(b"vary", b"origin")]
-        if origin.decode("latin-1") not in self._gateway.settings.card_origins:
+        if origin.decode("latin-1") not in (self._gateway.settings.card_origins or ()):
             return varies
         return [
             *varies,

@@ -77,6 +77,8 @@ class Card(msgspec.Struct):
     period: str
     starts_at: datetime | None
     resets_at: datetime | None
+    time_zone: str
+    """In which the period and its days are."""
     currency: str
     spent_usd: str
     held_usd: str
@@ -115,6 +117,7 @@ def card(
         period=scope.period,
         starts_at=None if is_for_ever else scope.starts_at,
         resets_at=None if is_for_ever else scope.ends_at,
+        time_zone=str(scope.zone),
         currency="USD",
         spent_usd=usd(spent_nusd),
         held_usd=usd(held or 0),

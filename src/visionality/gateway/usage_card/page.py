@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 from html import escape
+from zoneinfo import ZoneInfo
 
 from visionality.gateway.usage_card.card import Card, Day
 
@@ -55,7 +56,8 @@ def page(card: Card) -> bytes:
 def _period(card: Card) -> str:
     if card.starts_at is None or card.resets_at is None:
         return "In total"
-    return f"{_day(card.starts_at)} to {_day(card.resets_at)}"
+    zone = ZoneInfo(card.time_zone)
+    return f"{_day(card.starts_at.astimezone(zone))} until {_day(card.resets_at.astimezone(zone))}"
 
 
 def _figures(card: Card) -> str:
@@ -71,11 +73,12 @@ def _figures(card: Card) -> str:
 
 
 def _forecast(card: Card) -> str:
-    if card.forecast is None or card.resets_at is None:
+    if card.forecast is None or card.resets_at is None or card.state == "blocked":
         return ""
-    at, expected = _day(card.resets_at), _money(card.forecast.expected_usd)
+    at = _day(card.resets_at.astimezone(ZoneInfo(card.time_zone)))
+    expected = _money(card.forecast.expected_usd)
     text = f"About {expected} by {at} ({_money(card.forecast.low_usd)} to {_money(card.forecast.high_usd)})."
-    if card.forecast.cap_reached_on is not None and card.state != "blocked":
+    if card.forecast.cap_reached_on is not None:
         text += f" The limit would be reached on {_day(card.forecast.cap_reached_on)}."
     return f'<p class="vis-note">{text}</p>'
 

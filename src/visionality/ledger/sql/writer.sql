@@ -12,12 +12,13 @@ update vis.writers set heartbeat_at = now() where writer_no = $1 and fenced_at i
 
 -- name: commit_batch
 -- One batch, one transaction: take the holds that end, make the holds that begin and that no window refuses, append
--- events and rows. Fails whole with VH001 when a hold that it means to take is gone, and with VH002 when it moves windows
--- and was committed before, and with VH003 when it comes without the denial of a hold that is refused. Says which window refused each hold, and what is left in the windows. Windows are locked
--- before holds, by everybody.
+-- events and rows. Fails whole with VH001 when a hold that it means to take is gone, with VH002 when it moves windows
+-- and was committed before, with VH003 when it comes without the denial of a hold that is refused, and with VH004 when a
+-- hold that it means to make stands already. Says which window refused each hold, and what is left in the windows.
+-- Windows are locked before holds, by everybody.
 with
 moved as materialized (
-  select m.* from vis.move_budgets($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) m),
+  select m.* from vis.move_budgets($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) m),
 taken as (  -- one look into the index a claim: planned as a join while the table is empty, it would read all of it for ever
   delete from vis.budget_holds where (select true from moved) and ctid = any (array(
     select standing.ctid from unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
@@ -29,7 +30,8 @@ made as (
   select h.org_id, h.hold_id, h.request_id, h.windows, h.amount_nusd, h.writer_no, h.expires_at, h.draft
     from unnest($3::vis.hold_v1[]) with ordinality h, moved
    where coalesce(moved.refused[h.ordinality], 0) = 0
-  on conflict do nothing),
+  on conflict do nothing
+  returning hold_id),
 events as (
   insert into vis.budget_events (org_id, created_at, id, writer_no, wseq, kind, hold_id, request_id, windows, amount_nusd,
                                  actual_nusd, actor, leaf_hash, position)
@@ -63,7 +65,9 @@ rows as (
     tags, leaf_hash
     from unnest($5::vis.row_v1[])
   on conflict do nothing)
-select vis.all_claimed(cardinality($2::uuid[]), (select count(*) from taken)), moved.refused, moved.left_nusd from moved;
+select vis.all_claimed(cardinality($2::uuid[]), (select count(*) from taken)),
+       vis.all_made(cardinality($3::vis.hold_v1[]), moved.refused, (select count(*) from made)),
+       moved.refused, moved.left_nusd from moved;
 
 -- name: standing
 -- Which of these holds still stand.
@@ -98,7 +102,7 @@ select exists (select from vis.budget_events where org_id = $1 and created_at = 
 select exists (select from vis.request_logs where org_id = $1 and created_at = $2 and id = $3);
 
 -- name: call_row
--- The row that stands for a call, with what it was charged.
+-- The row that stands for an attempt of a call, with what it was charged.
 select id, cost_nusd, billed_nusd from vis.request_logs
  where org_id = $1 and request_id = $2 and entry = 'call' and created_at >= $3
- order by created_at limit 1;
+ order by attempt <> $4, created_at limit 1;
