@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import psycopg
@@ -13,6 +14,7 @@ from psycopg.rows import dict_row
 from gateway.calls import MESSAGES, Caller
 from product import Product, running, set_up
 from visionality.core.budget_event import Event, event_leaf
+from visionality.core.money import NANO
 from visionality.postgres import read_endpoint
 from visionality.runtime.clock import utc_now
 from visionality.runtime.ids import uuid7
@@ -61,17 +63,17 @@ def test_each_window_is_shown_with_the_most_that_was_spent_and_held_at_once(prod
     assert (summary["ok"], summary["found"], summary["windows"]) == (True, 0, 3)
     project = by_scope["project:HPC"]
     assert (project["period"], project["hard"], project["cap_usd"]) == ("month", True, CAP)
-    assert float(project["spent_usd"]) <= float(project["most_usd"]) <= float(CAP)
+    assert Decimal(project["spent_usd"]) <= Decimal(project["most_usd"]) <= Decimal(CAP)
     assert project["denials"] > 0
     assert project["most_past_cap_usd"] == "0"
     (rows,) = product.query(
         "select sum(cost_nusd)::bigint as nusd from vis.request_logs where project_id = 'HPC'"
     )
-    assert float(project["spent_usd"]) * 10**9 == pytest.approx(rows["nusd"])
+    assert Decimal(project["spent_usd"]) * NANO == rows["nusd"]
     assert project["held_usd"] == "0"
 
 
-def test_a_month_without_windows_says_so(product):
+def test_a_month_before_all_budgets_has_the_windows_of_the_total_alone(product):
     told = product.run("budget", "prove", "--month", "2020-02").splitlines()
     assert [line.split()[0] for line in told[:-1]] == ["org"]
     assert told[-1].endswith("no hold was ever given beyond a cap")
@@ -102,7 +104,7 @@ def test_a_planted_counter_is_named(product):
         told = product.run("budget", "prove", *ALWAYS, code=1)
         connection.execute(change, [1, window["window_id"]])
     assert re.search(r"\n  spent are [\d.]+ USD by the events, and [\d.]+ by the window's row\n", told)
-    assert told.splitlines()[-1].endswith(": 1 findings")
+    assert told.splitlines()[-1].endswith(": 1 finding")
 
 
 def test_a_planted_overspend_is_named_with_its_moment_its_hold_and_its_call(product):

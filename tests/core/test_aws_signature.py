@@ -38,18 +38,18 @@ def with_header(request, name, value):
 
 
 @pytest.mark.parametrize(
-    "request_",
+    "parts",
     [
-        signed(),
-        signed(path="/model/amazon.nova-lite-v1:0/invoke"),
-        signed(path="/model/a~b%2Fc/invoke", query="b=2&a=1&a=0&c"),
-        signed(body=b""),
-        signed(token="session"),
-        signed(**{"X-Amzn-Bedrock-Trace": "  two   spaces "}),
+        {},
+        {"path": "/model/amazon.nova-lite-v1:0/invoke"},
+        {"path": "/model/a~b%2Fc/invoke", "query": "b=2&a=1&a=0&c"},
+        {"body": b""},
+        {"token": "session"},
+        {"X-Amzn-Bedrock-Trace": "  two   spaces "},
     ],
 )
-def test_what_botocore_signs_is_believed(request_):
-    check(request_)
+def test_what_botocore_signs_is_believed(parts):
+    check(signed(**parts))
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ ROUNDS = int(os.environ.get("VIS_CRASH_ROUNDS", "6"))
 SEED = int(os.environ.get("VIS_CRASH_SEED", "20261122"))
 CALLERS = 16
 AGENTS = ("ann", "bob")
-FIRST_CAP, MORE = 40 * WORST, 30 * WORST
-"""What all may spend at first, and how much more in each round: it is gone before the next one."""
+FIRST_CAP, MORE = 40 * WORST, 200 * WORST
+"""What all may spend at first, and how much more in each round."""
 SETTLED_WITHIN = 120
 
 
@@ -227,7 +227,7 @@ def played(product: Product) -> After:
     callers = [spender(product, agent=agent, project="HPC") for agent in AGENTS]
     project = said(product, "project:HPC", FIRST_CAP, "--hard", period="total")
     agents = said(product, "agent:*", FIRST_CAP + ROUNDS * MORE, "--hard", period="month")
-    said(product, "org", NANO, "--hard", period="quarter")
+    said(product, "org", 100 * NANO, "--hard", period="quarter")
     with gateways(product, 2) as others:
         in_force(callers[0], product.gateway, *(other.address for other in others))
         with watched(product) as sampler:

@@ -47,6 +47,7 @@ from gateway.batches import (
     submission,
     submit,
 )
+from gateway.budgets import in_force
 from gateway.calls import CLAUDE, GPT, Caller, Reply, ask, complaints, new_id, opened
 from gateway.conftest import BODY_LIMIT
 from product import Product, running, set_up
@@ -739,6 +740,7 @@ def capped(product: Product, cap_usd: str) -> tuple[str, Callable[[], tuple[int,
     (found,) = product.query("select id from vis_control.virtual_key where memo = %s", memo)
     scope = f"key:{found['id']}"
     product.run("budget", "set", scope, "--cap", f"{cap_usd}/month", "--hard")
+    in_force(Caller(product, key), product.gateway)
 
     def standing() -> tuple[int, int]:
         listed = map(json.loads, product.run("budget", "list", "--json").splitlines())

@@ -5,12 +5,15 @@ who comes first.
 """
 
 import asyncio
+import gc
 import os
 import random
 import signal
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import aiohttp
@@ -47,8 +50,11 @@ from gateway.budgets import (
 )
 from gateway.calls import CHAT, Reply, ask, body_of, complaints, new_id
 from product import Product, running, set_up
+from visionality.core.call import Refusal
 from visionality.core.money import NANO
+from visionality.core.row import Row
 from visionality.core.window import PERIODS, bounds
+from visionality.gateway.repeats import Repeats
 
 SEED = int(os.environ.get("VIS_BUDGET_SEED", "20261122"))
 CALLS, FIT = 500, 37
@@ -169,6 +175,22 @@ def test_an_agent_that_nobody_named_before_has_its_own_cap_from_its_first_call_o
     found = windows(product, budget)
     assert [found[name]["spent_nusd"] for name in ("first@arctrade", "newcomer@arctrade")] == [2 * WORST] * 2
     product.run("budget", "remove", "agent:*")
+
+
+def test_a_model_counts_for_its_family_by_whatever_name_it_is_deployed(product, two):
+    ann, bob = two
+    names = ("--deployment", "prod-a=gpt-4o", "--deployment", "prod-b=gpt-5")
+    product.run("provider", "add", "azure", "--base-url", product.sandbox, *names, stdin="azure-any")
+    set_budget(ann, "model-family:gpt-4o", NOTHING_NUSD, "--hard")
+
+    def call(who: Spender, deployment: str) -> Reply:
+        path = f"/azure/openai/deployments/{deployment}/chat/completions"
+        return who.post(f"{path}?api-version=2024-10-21", new_id(), body_of(CHAT, max_tokens=5))
+
+    reply = call(ann, "prod-a")
+    assert (reply.status, reply.header("x-vis-blocked-by")) == (402, "model_family")
+    assert call(bob, "prod-b").status == 200
+    product.run("budget", "remove", "model-family:gpt-4o")
 
 
 def test_a_model_that_is_called_by_the_sign_for_each_is_counted_once(product, one):
@@ -425,6 +447,61 @@ def test_what_one_key_is_refused_says_nothing_of_another_nor_of_a_smaller_call(p
     assert at_worst(other, limit=10).status == 402
     product.until(lambda: refused(one) >= 40)
     assert (refused(one), refused(other)) == (40, 1)
+
+
+async def test_a_gateway_that_stops_writes_up_what_it_has_counted(product, one):
+    cap(one, NOTHING_NUSD)
+    with gateways(product, 1) as (other,):
+        in_force(one, other.address)
+        answers = await burst(one, [other.address], 100, SMALL)
+        assert {status for _, status in answers} == {402}
+    assert refused(one) == 100
+
+
+A_ROW = Row(
+    org_id=UUID(int=1), request_id=UUID(int=2), provider="openai", dialect="messages", price_state="known"
+)
+A_WINDOW = UUID(int=3)
+A_REFUSAL = Refusal(402, "spend_token_blocked", "not enough left")
+
+
+async def test_the_least_that_was_refused_a_moment_ago_is_what_is_refused_again():
+    repeats = Repeats(lambda *_: None)
+    for amount_nusd in (400, 10, 200):
+        repeats.remember(A_ROW, A_WINDOW, amount_nusd, A_REFUSAL)
+    assert repeats.again(A_ROW, [A_WINDOW], 9) is None
+    assert repeats.again(A_ROW, [UUID(int=4)], 400) is None
+    again = repeats.again(A_ROW, [UUID(int=4), A_WINDOW], 10)
+    assert (again.status, again.code, again.message, again.is_repeat) == (
+        402,
+        A_REFUSAL.code,
+        A_REFUSAL.message,
+        True,
+    )
+
+
+async def test_a_refusal_that_is_repeated_keeps_nothing_of_the_calls_that_met_it():
+    """A thousand calls a second, each with a body of megabytes, would be kept for as long as it is remembered."""
+
+    class Body:
+        pass
+
+    bodies = []
+
+    def meet(refusal: Refusal) -> None:
+        body = Body()
+        bodies.append(weakref.ref(body))
+        with suppress(Refusal):
+            raise refusal
+
+    repeats, first = Repeats(lambda *_: None), Refusal(402, "spend_token_blocked", "not enough left")
+    repeats.remember(A_ROW, A_WINDOW, 10, first)
+    for _ in range(3):
+        meet(repeats.again(A_ROW, [A_WINDOW], 10))
+    meet(first)
+    del first
+    gc.collect()
+    assert [body() for body in bodies] == [None] * 4
 
 
 # ---------------------------------------------------------------- without the ledger

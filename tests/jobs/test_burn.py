@@ -1,5 +1,6 @@
 """Promise B2: a budget that burns is told to the operator, once, with a forecast and the reason; by mail and webhook too."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -194,6 +195,8 @@ def mail_server() -> Iterator[tuple[Inbox, str]]:
     try:
         yield inbox, f"smtp://127.0.0.1:{port}"
     finally:
+        for _ in range(3):  # so that connections that ended are closed
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), controller.loop).result()
         controller.stop()
 
 

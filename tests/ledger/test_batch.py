@@ -32,8 +32,8 @@ def composed(now: datetime, amount_nusd: int, cost_nusd: int):
 @given(moments, money, money)
 def test_the_leaf_of_an_event_is_that_of_its_columns(now, amount_nusd, cost_nusd):
     _, hold, batch = composed(now, amount_nusd, cost_nusd)
-    events = [dict(zip(EVENT, record, strict=False)) for record in batch.arguments()[3]]
-    assert [record[12] for record in batch.arguments()[3]] == [leaf_hash(event) for event in events]
+    events = [dict(zip(EVENT, record, strict=False)) for record in batch.arguments()[4]]
+    assert [record[12] for record in batch.arguments()[4]] == [leaf_hash(event) for event in events]
     assert [
         (event["wseq"], event["kind"], event["amount_nusd"], event["actual_nusd"]) for event in events
     ] == [
@@ -46,7 +46,7 @@ def test_the_leaf_of_an_event_is_that_of_its_columns(now, amount_nusd, cost_nusd
 
 def test_a_row_is_sent_in_the_table_s_order_with_its_objects_as_text_and_its_leaf_last():
     row, _, batch = composed(NOW, 5, 3)
-    (record,) = batch.arguments()[4]
+    (record,) = batch.arguments()[5]
     sent = dict(zip(COLUMNS, record, strict=False))
     assert sent == asdict(row) | {"usage": '{"in_text":1,"out_text":2}', "tags": '{"a":"ü"}'}
     assert (sent["writer_no"], sent["wseq"], record[-1]) == (3, 41, leaf_hash(asdict(row)))

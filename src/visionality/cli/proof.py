@@ -74,8 +74,12 @@ def _told(proven: "Proven") -> Iterator[str]:
             yield f"  and {more} more"
     for finding in proven.findings:
         yield from _found(finding)
-    said = f"{proven.found} findings" if proven.found else "no hold was ever given beyond a cap"
-    yield f"{len(proven.accounts)} windows, {proven.events} events: {said}"
+    said = _many(proven.found, "finding") if proven.found else "no hold was ever given beyond a cap"
+    yield f"{_many(len(proven.accounts), 'window')}, {_many(proven.events, 'event')}: {said}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _result(account: "Account") -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from visionality.core.budget import affordable_output, worst_case_nusd
 from visionality.core.call import Ask, Refusal, Request
+from visionality.core.family import model_family
 from visionality.core.money import NANO, rounded_nusd
 from visionality.core.pricing import RateCard
 from visionality.core.row import Row, draft_text
@@ -147,6 +148,7 @@ def wanted(
     now = gateway.clock()
     amount, is_priced, draws = 0, True, _NO_DRAWS
     if target.route.kind == "model_call" and ask.model is not None:
+        row.model_family = model_family(target.provider.model_of(ask.model, upstream.models) or ask.model)
         card = _card(gateway, row, target, upstream, ask.model, now)
         is_priced = card is not None
         row.price_state = "known" if is_priced else "unknown"

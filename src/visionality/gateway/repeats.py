@@ -20,6 +20,7 @@ MOMENT = 0.5
 @dataclass(slots=True)
 class _Refused:
     amount_nusd: int
+    """The least that was refused."""
     refusal: Refusal
     row: Row
     """As it was when it was refused."""
@@ -41,18 +42,18 @@ class Repeats:
             refused = self._refused.get((row.key_id, window_id))
             if refused is not None and amount_nusd >= refused.amount_nusd:
                 refused.times += 1
-                return refused.refusal
+                return _repeated(refused.refusal)
         return None
 
     def remember(self, row: Row, window_id: UUID, amount_nusd: int, refusal: Refusal) -> None:
         """A call was refused by this window just now."""
         key = (row.key_id, window_id)
-        if key not in self._refused:
-            told = Refusal(
-                refusal.status, refusal.code, refusal.message, headers=refusal.headers, is_repeat=True
-            )
-            self._refused[key] = _Refused(amount_nusd, told, row)
+        refused = self._refused.get(key)
+        if refused is None:
+            self._refused[key] = _Refused(amount_nusd, _repeated(refusal), row)
             asyncio.get_running_loop().call_later(MOMENT, self._forget, key)
+        else:
+            refused.amount_nusd = min(amount_nusd, refused.amount_nusd)
 
     def forget_all(self) -> None:
         """Whatever was refused is to be decided again: the budgets are others now, or the gateway stops."""
@@ -63,3 +64,8 @@ class Repeats:
         refused = self._refused.pop(key, None)
         if refused is not None and refused.times:
             self._write(refused.row, refused.times)
+
+
+def _repeated(refusal: Refusal) -> Refusal:
+    """The same as a repetition. Never the same object: each time it is raised it would keep another call's frames."""
+    return Refusal(refusal.status, refusal.code, refusal.message, headers=refusal.headers, is_repeat=True)

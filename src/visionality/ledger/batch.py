@@ -135,6 +135,7 @@ class Batch:
         return (
             [hold.org_id for hold in self.takes],
             [hold.hold_id for hold in self.takes],
+            [hold.request_id for hold in self.takes],
             [_hold_record(hold, self.before.writer_no) for hold in (*self.makes, *self.rests)],
             [self._event_record(*event) for event in zip(self.events, self.wants, strict=True)],
             [_row_record(row) for row in self.rows],

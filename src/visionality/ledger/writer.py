@@ -411,12 +411,12 @@ class LedgerWriter:
         takes = [work.take for work in works if work.take is not None]
         orgs, holds = [hold.org_id for hold in takes], [hold.hold_id for hold in takes]
         found = await self._link.ask(lambda live: live.fetch(_SQL["standing"], orgs, holds))
-        standing = {record["hold_id"] for record in found}
+        standing = {(record["hold_id"], record["request_id"]) for record in found}
         kept = []
         for work in works:
-            if work.take is None or work.take.hold_id in standing:
-                if work.take is not None:
-                    standing.remove(work.take.hold_id)  # of two that want the same hold, the first has it
+            if work.take is None or (work.take.hold_id, work.take.request_id) in standing:
+                if work.take is not None:  # of two that want the same hold, the first has it
+                    standing.remove((work.take.hold_id, work.take.request_id))
                 kept.append(work)
                 continue
             if work.row is not None and work.row.entry == "true_up":  # another who knew it has written it

@@ -18,17 +18,18 @@ update vis.writers set heartbeat_at = now() where writer_no = $1 and fenced_at i
 -- Windows are locked before holds, by everybody.
 with
 moved as materialized (
-  select m.* from vis.move_budgets($6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) m),
+  select m.* from vis.move_budgets($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) m),
 taken as (  -- one look into the index a claim: planned as a join while the table is empty, it would read all of it for ever
   delete from vis.budget_holds where (select true from moved) and ctid = any (array(
-    select standing.ctid from unnest($1::uuid[], $2::uuid[]) c(org_id, hold_id)
+    select standing.ctid from unnest($1::uuid[], $2::uuid[], $3::uuid[]) c(org_id, hold_id, request_id)
      cross join lateral (select h.ctid from vis.budget_holds h
-                          where h.org_id = c.org_id and h.hold_id = c.hold_id offset 0) standing))
+                          where h.org_id = c.org_id and h.hold_id = c.hold_id and h.request_id = c.request_id
+                          offset 0) standing))
   returning hold_id),
 made as (
   insert into vis.budget_holds (org_id, hold_id, request_id, windows, amount_nusd, writer_no, expires_at, draft)
   select h.org_id, h.hold_id, h.request_id, h.windows, h.amount_nusd, h.writer_no, h.expires_at, h.draft
-    from unnest($3::vis.hold_v1[]) with ordinality h, moved
+    from unnest($4::vis.hold_v1[]) with ordinality h, moved
    where coalesce(moved.refused[h.ordinality], 0) = 0
   on conflict do nothing
   returning hold_id),
@@ -40,7 +41,7 @@ events as (
          case when e.is_denied then e.denied_leaf else e.leaf_hash end,
          case when e.windows <> '{}' then e.position end
     from (select unnested.*, moved.position, coalesce(moved.refused[unnested.want], 0) > 0 as is_denied
-            from unnest($4::vis.event_v2[]) unnested, moved) e
+            from unnest($5::vis.event_v2[]) unnested, moved) e
   on conflict do nothing),
 rows as (
   insert into vis.request_logs (
@@ -63,10 +64,10 @@ rows as (
     currency, cost_nusd, billed_nusd, price_state, price_version, rates, decision, reason,
     status_code, binding_status, policy_revision, pii, finish, latency_ms, ttft_ms, request_sha256,
     tags, leaf_hash
-    from unnest($5::vis.row_v1[])
+    from unnest($6::vis.row_v1[])
   on conflict do nothing)
 select vis.all_claimed(cardinality($2::uuid[]), (select count(*) from taken)),
-       vis.all_made(cardinality($3::vis.hold_v1[]), moved.refused, (select count(*) from made)),
+       vis.all_made(cardinality($4::vis.hold_v1[]), moved.refused, (select count(*) from made)),
        moved.refused, moved.left_nusd from moved;
 
 -- name: standing
