@@ -28,11 +28,12 @@ from gateway.budgets import (
     row_of,
     set_budget,
     somebody,
+    spender,
     streaming,
     window,
     worst,
 )
-from gateway.calls import CHAT, Reply, body_of, new_id, opened
+from gateway.calls import CHAT, MESSAGES, Reply, ask, body_of, new_id, opened
 from gateway.scripted import Scripted, closed_port, scripted
 from product import Product
 from visionality.core.money import NANO, usd
@@ -235,6 +236,56 @@ def test_a_call_without_a_limit_gets_one_near_the_cap(one):
     assert limits(one, call_id) == ("none", "300")
 
 
+PARTS = [{"role": "user", "parts": [{"text": "one two three"}]}]
+BLOCKS = [{"role": "user", "content": [{"text": "one two three"}]}]
+SAID = [{"role": "user", "content": "one two three"}]
+FORMATS: dict[str, tuple[str, str, dict[str, Any], tuple[str, ...]]] = {
+    "messages": ("anthropic", MESSAGES, {"model": HOUSE, "messages": SAID}, ("max_tokens",)),
+    "responses": ("openai", "/v1/responses", {"model": HOUSE, "input": "one"}, ("max_output_tokens",)),
+    "gemini": (
+        "google",
+        f"/v1beta/models/{HOUSE}:generateContent",
+        {"contents": PARTS},
+        ("generationConfig", "maxOutputTokens"),
+    ),
+    "gemini stream": (
+        "google",
+        f"/v1beta/models/{HOUSE}:streamGenerateContent?alt=sse",
+        {"contents": PARTS},
+        ("generationConfig", "maxOutputTokens"),
+    ),
+    "converse": (
+        "bedrock",
+        f"/bedrock/model/{HOUSE}/converse",
+        {"messages": BLOCKS},
+        ("inferenceConfig", "maxTokens"),
+    ),
+}
+"""Of each wire format: the provider, the path, a question, and where its output limit stands."""
+ASKED = 4000
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_says_the_shorter_answer_in_its_own_words(product, one, name):
+    vendor, path, asked, place = FORMATS[name]
+    product.run("price", "set", vendor, HOUSE, *PRICES)
+    limit: Any = ASKED
+    for member in reversed(place):
+        limit = {member: limit}
+    body = json.dumps(asked | limit).encode()
+    enough_for(one, 450, body)
+    headers = one.headers(path, call_id := new_id())
+    if vendor == "google":
+        headers = [("x-goog-api-key", one.key), *headers[1:]]
+    reply = ask(product.gateway, "POST", path, headers, body)
+    assert reply.status == 200
+    sent: Any = asked_of_provider(one)
+    for member in place:
+        sent = sent[member]
+    assert 256 <= sent <= 450
+    assert limits(one, call_id) == (str(ASKED), str(sent))
+
+
 def test_an_answer_of_less_than_256_tokens_is_refused_rather_than_cut_short(product, one):
     budget = enough_for(one, 255, question(1000))
     reply = one.post(CHAT, call_id := new_id(), question(1000), usage=SMALL)
@@ -353,3 +404,21 @@ def test_a_provider_that_is_not_there_costs_nothing(product, one):
     budget = cap(one, 2 * WORST)
     assert one.post(path, new_id(), question()).status == 502
     assert window(product, budget) == (0, 0)
+
+
+@pytest.mark.usefixtures("retried")
+def test_a_path_without_a_meter_is_held_at_its_declared_price_and_refused_without_one(product):
+    product.run("project", "add", "PASSED")
+    who = spender(product, agent="alice@arctrade", project="PASSED")
+    budget = cap(who, 2 * NANO // 100)
+
+    def call() -> Reply:
+        return who.post("/retried/v1/threads", new_id(), b"{}")
+
+    product.run("project", "passthrough", "PASSED", "retried", "on")
+    product.until(lambda: call().status != 404)
+    assert call().error["code"] == "price_unknown"
+    product.run("project", "passthrough", "PASSED", "retried", "on", "--usd-per-request", "0.01")
+    product.until(lambda: call().status == 200)
+    assert [call().status for _ in range(2)] == [200, 402]
+    assert window(product, budget) == (2 * NANO // 100, 0)

@@ -30,10 +30,10 @@ from gateway.budgets import (
     spender,
     windows,
 )
-from gateway.calls import CHAT, CLAUDE, GPT, MESSAGES, ask, body_of, new_id
+from gateway.calls import CHAT, CLAUDE, GPT, MESSAGES, body_of, new_id
 from gateway.terminator import terminated
 from product import Product
-from visionality.core.window import bounds
+from visionality.core.window import Period, bounds
 from visionality.runtime.clock import utc_now
 
 pytestmark = [
@@ -64,9 +64,9 @@ def broke(product: Product, budget: str) -> Spender:
     return spender(product, agent=AGENT, project=PROJECT)
 
 
-def resets() -> str:
-    """When the next month begins, as a caller is told."""
-    _, ends_at = bounds("month", ZoneInfo("UTC"), utc_now())
+def resets(period: Period = "month") -> str:
+    """When the next window begins, as a caller is told."""
+    _, ends_at = bounds(period, ZoneInfo("UTC"), utc_now())
     return f"{ends_at:%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -325,9 +325,8 @@ def test_a_budget_for_the_total_has_no_end_to_tell(product, budget):
 def test_the_next_window_is_told_in_utc_for_every_period(product, budget, period):
     key = spender(product, agent=AGENT, project="HPC")
     set_budget(key, f"key:{key.key_id}", NOTHING_NUSD, "--hard", period=period)
-    reply = key.post(MESSAGES, new_id())
-    _, ends_at = bounds(period, ZoneInfo("UTC"), utc_now())
-    assert reply.header("x-vis-budget-resets") == f"{ends_at:%Y-%m-%dT%H:%M:%SZ}"
+    before, reply, after = resets(period), key.post(MESSAGES, new_id()), resets(period)
+    assert reply.header("x-vis-budget-resets") in {before, after}
     assert f"for the {period}" in reply.error["message"]
     assert key.key_id in reply.error["message"]
 
@@ -360,6 +359,17 @@ def test_a_caller_learns_nothing_of_a_team_but_that_it_has_one(product, budget):
         product.run("budget", "remove", scope)
 
 
+def test_a_name_in_any_script_reaches_its_caller(product, budget):
+    name = "jos\u00e9-\u7814\u7a76@arctrade"
+    product.run("agent", "add", name, "--owner", "Jos\u00e9")
+    who = spender(product, agent=name, project="HPC")
+    set_budget(who, f"agent:{name}", NOTHING_NUSD, "--hard")
+    with openai_client(who) as client, pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(model=GPT, messages=ONE)
+    assert f"agent {name}" in caught.value.body["message"]
+    assert caught.value.response.headers["x-vis-blocked-by"] == "agent"
+
+
 @pytest.mark.parametrize("path", [MESSAGES, CHAT])
 def test_a_model_of_unknown_price_is_refused_under_a_hard_cap_in_words_that_help(product, broke, path):
     body = body_of(path, model="model-of-nobody")
@@ -375,9 +385,8 @@ def test_a_model_of_unknown_price_is_refused_under_a_hard_cap_in_words_that_help
     assert call_id not in broke.seen_ids()
 
 
-def test_whoever_is_refused_has_spent_nothing_and_the_books_agree(product, budget):
-    """Last of this file: after every refusal above."""
+def test_whoever_is_refused_has_spent_nothing_and_the_books_agree(product, budget, broke):
+    assert broke.post(MESSAGES, new_id()).status == 402
     window = windows(product, budget)[PROJECT]
     assert (window["spent_nusd"], window["reserved_nusd"]) == (0, 0)
     check_books(product)
-    assert ask(product.gateway, "GET", "/readyz", []).status == 200

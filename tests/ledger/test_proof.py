@@ -73,7 +73,7 @@ def ledger(database, tmp_path):
 
 async def spend(ledger, window, cost_nusd=300):
     """One call in a window, written now."""
-    async with started(ledger.writer) as writer:
+    async with started(ledger.another("gateway")) as writer:
         writer.will_use([window])
         hold = a_hold(500, window)
         await writer.reserve(hold)
