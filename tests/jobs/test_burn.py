@@ -185,18 +185,34 @@ class Inbox:
         return "250 Message accepted"
 
 
+async def closed(sessions: list) -> None:
+    """End what is open: the controller itself leaves its connections to the collector."""
+    for session in sessions:
+        transport = session.transport
+        if transport is not None:
+            transport.abort()
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 @contextmanager
 def mail_server() -> Iterator[tuple[Inbox, str]]:
     inbox = Inbox()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    controller = Controller(inbox, hostname="127.0.0.1", port=port)
+    sessions: list = []
+
+    class Closing(Controller):
+        def factory(self):
+            sessions.append(super().factory())
+            return sessions[-1]
+
+    controller = Closing(inbox, hostname="127.0.0.1", port=port)
     controller.start()
     try:
         yield inbox, f"smtp://127.0.0.1:{port}"
     finally:
-        for _ in range(3):  # so that connections that ended are closed
-            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), controller.loop).result()
+        asyncio.run_coroutine_threadsafe(closed(sessions), controller.loop).result()
         controller.stop()
 
 
