@@ -19,10 +19,14 @@ def terminated(address: str, folder: Path) -> Iterator[str]:
     there = urlsplit(address)
     context = Authority.made(folder).server()
     loop = asyncio.new_event_loop()
+    ends: list[asyncio.StreamWriter] = []
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends.append(writer)
         onward_reader, onward = await asyncio.open_connection(there.hostname, there.port)
-        await asyncio.gather(carry(reader, onward), carry(onward_reader, writer))
+        ends.append(onward)
+        with suppress(asyncio.CancelledError):  # the test is over
+            await asyncio.gather(carry(reader, onward), carry(onward_reader, writer))
 
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -32,7 +36,7 @@ def terminated(address: str, folder: Path) -> Iterator[str]:
     try:
         yield f"https://127.0.0.1:{serving.sockets[0].getsockname()[1]}"
     finally:
-        asyncio.run_coroutine_threadsafe(over(serving), loop).result()
+        asyncio.run_coroutine_threadsafe(over(serving, ends), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
@@ -48,10 +52,14 @@ async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         sink.close()
 
 
-async def over(serving: asyncio.Server) -> None:
-    """Close the server and whatever is still open."""
+async def over(serving: asyncio.Server, ends: list[asyncio.StreamWriter]) -> None:
+    """Close the server and whatever is still open; TLS would wait for the other side's farewell after the loop ended."""
     serving.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    for end in ends:
+        end.transport.abort()
+    for _ in range(3):
+        await asyncio.sleep(0)

@@ -106,6 +106,15 @@ async def test_a_soft_budget_counts_and_never_refuses(ledger):
     assert ledger.state(window) == (700, 0)
 
 
+async def test_a_soft_budget_refuses_nothing_beside_a_hard_one_that_does(ledger):
+    soft, hard = ledger.open(10, hard=False), ledger.open(10)
+    async with started(ledger.writer) as writer:
+        writer.will_use([soft, hard])
+        wanted = [a_hold(1_000, soft), a_hold(1_000, soft, hard), a_hold(10, soft, hard)]
+        assert await asyncio.gather(*(reserved(writer, hold) for hold in wanted)) == [True, False, True]
+    assert (ledger.state(soft), ledger.state(hard)) == ((0, 1_010), (0, 10))
+
+
 async def test_a_window_of_a_budget_that_is_not_there_refuses(ledger):
     async with started(ledger.writer) as writer:
         window = Window(ORG, uuid7(), uuid7(), "", *EVER)
