@@ -1,4 +1,5 @@
 import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
 
 from visionality.runtime.ids import uuid7
 
@@ -19,3 +20,9 @@ def test_ids_do_not_repeat_not_even_across_a_fork():
 
 def _some(count: int) -> list[str]:
     return [str(uuid7()) for _ in range(count)]
+
+
+def test_threads_may_make_ids_at_the_same_time():
+    with ThreadPoolExecutor(8) as pool:
+        made = [one for some in pool.map(_some, [5000] * 16) for one in some]
+    assert len(set(made)) == 80_000

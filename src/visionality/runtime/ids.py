@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from struct import Struct
 from uuid import UUID
 
@@ -14,17 +13,17 @@ _POOL = 400 * _TWO_RANDOM_FIELDS.size
 """Random bytes drawn at a time: a system call for each id costs more than the id."""
 
 
-def _noise() -> Iterator[tuple[int, int]]:
-    """16 and 64 random bits at a time, from the system's generator; a fork starts a pool of its own."""
+_pool: list[tuple[int, int]] = []
+os.register_at_fork(after_in_child=_pool.clear)  # else two processes would draw the same
+
+
+def _next_noise() -> tuple[int, int]:
+    """16 and 64 random bits from the system's generator; threads may draw at the same time."""
     while True:
-        owner = os.getpid()
-        for fields in _TWO_RANDOM_FIELDS.iter_unpack(os.urandom(_POOL)):
-            if owner != os.getpid():
-                break
-            yield fields
-
-
-_next_noise = _noise().__next__
+        try:
+            return _pool.pop()
+        except IndexError:
+            _pool.extend(_TWO_RANDOM_FIELDS.iter_unpack(os.urandom(_POOL)))
 
 
 def uuid7() -> UUID:
