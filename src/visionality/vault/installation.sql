@@ -1,7 +1,8 @@
 -- Which master key the installation's secrets are under, for psycopg as vis_web.
 
 -- name: stored
-select master_fingerprint from vis.installation;
+select installation_id, master_fingerprint, wrapped_root from vis.installation;
 
 -- name: store
-insert into vis.installation (installation_id, master_fingerprint) values (%(id)s, %(fingerprint)s);
+insert into vis.installation (installation_id, master_fingerprint, wrapped_root)
+values (%(id)s, %(fingerprint)s, %(wrapped_root)s);

@@ -22,3 +22,18 @@ def organisation_context(org_id: UUID, kek_id: UUID, generation: int) -> Context
 def provider_context(org_id: UUID, credential_id: UUID, kek_id: UUID, generation: int) -> Context:
     """What a provider's key is bound to when it is sealed."""
     return Context(str(org_id), str(credential_id), str(kek_id), generation, "provider credential")
+
+
+def binding_context(org_id: UUID, binding_key_id: UUID, kek_id: UUID, generation: int) -> Context:
+    """What a binding key is bound to when it is sealed."""
+    return Context(str(org_id), str(binding_key_id), str(kek_id), generation, "binding key")
+
+
+def signing_context(org_id: UUID, signing_key_id: UUID, kek_id: UUID, generation: int) -> Context:
+    """What the seed of a key that signs tokens is bound to when it is sealed."""
+    return Context(str(org_id), str(signing_key_id), str(kek_id), generation, "token signing key")
+
+
+def installation_context(installation_id: UUID) -> Context:
+    """What the installation's root is bound to when a key service wraps it."""
+    return Context("installation", str(installation_id), "master", 1, "installation root")

@@ -38,6 +38,9 @@ class EnvKeyProvider:
     def secret(self, purpose: str) -> bytes:
         return HKDF(SHA256(), 32, None, b"vis/secret/v1" + purpose.encode()).derive(self._master)
 
+    def health(self) -> None:
+        """It is in memory: there is nobody to ask."""
+
 
 def from_text(text: str, where: str = "VIS_MASTER_KEY") -> EnvKeyProvider:
     """The provider of a base64 master key. Raises MasterKeyMissing when it is not 32 bytes, or all one byte."""
