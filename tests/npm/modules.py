@@ -1,7 +1,7 @@
-"""The packages of package.json, installed once a machine, and small programs that run with them.
+"""The packages of a package.json, installed once a machine, and small programs that run with them.
 
-They lie in the user's cache, under a hash of package.json and of the machine's Node, so that every checkout and every
-worker shares one installation and a changed version is a fresh one. No lock file is kept: it would name a registry.
+They lie in the user's cache, under a hash of what names them and of the machine's Node, so that every checkout and every
+worker shares one installation and a changed version is a fresh one. No lock file is kept here: it would name a registry.
 """
 
 import fcntl
@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,17 +75,18 @@ def bare_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT", "TMPDIR") if name in os.environ}
 
 
-def installed() -> Modules:
-    """The packages, installed by whoever comes first. Raises Missing."""
+def installed(named: Sequence[Path] = (PACKAGES,), way: Sequence[str] = INSTALL) -> Modules:
+    """The packages that these files name, installed in npm's `way` by whoever comes first. Raises Missing."""
     node, npm, version = programs()
-    kept = hashlib.sha256(PACKAGES.read_bytes() + version.encode()).hexdigest()[:16]
+    names = b"".join(file.read_bytes() for file in named)
+    kept = hashlib.sha256(names + version.encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "visionality-tests"
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache / f"npm-{kept}"
     with (cache / f"npm-{kept}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            install(npm, folder)
+            install([npm, *way], folder, named)
     return Modules(folder, node)
 
 
@@ -103,14 +104,15 @@ def programs() -> tuple[str, str, str]:
     return node, npm, version
 
 
-def install(npm: str, folder: Path) -> None:
+def install(command: Sequence[str], folder: Path, named: Sequence[Path]) -> None:
     """Make the folder whole or not at all. Raises Missing when the registry is out of reach."""
     unfinished = folder.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    shutil.copy(PACKAGES, unfinished)
+    for file in named:
+        shutil.copy(file, unfinished)
     done = subprocess.run(
-        [npm, *INSTALL], cwd=unfinished, capture_output=True, text=True, timeout=INSTALL_WITHIN, check=False
+        command, cwd=unfinished, capture_output=True, text=True, timeout=INSTALL_WITHIN, check=False
     )
     if done.returncode and any(code in done.stderr for code in AWAY):
         raise Missing(f"the npm registry is out of reach: {done.stderr.strip().splitlines()[0]}")
