@@ -96,7 +96,12 @@ JSON_COMMANDS = [
     ("key", "list"),
     ("ledger", "tail"),
     ("check",),
-    ("key", "issue", "--agent", "alice@arctrade"),
+    ("key", "issue", "--agent", "alice@arctrade", "--cap", "50/month"),
+    ("key", "events"),
+    ("service", "list"),
+    ("binding-key", "list"),
+    ("signing-key", "list"),
+    ("floor", "show"),
 ]
 
 

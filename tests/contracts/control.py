@@ -8,7 +8,7 @@ from psycopg.types.json import Json
 
 from visionality.runtime.ids import uuid7
 
-ONLY_GROW = ("organisation_key", "price_override", "markup", "cost_split")
+ONLY_GROW = ("organisation_key", "price_override", "markup", "cost_split", "service", "revoked_token")
 """Tables that take no UPDATE and no DELETE from an application role."""
 
 
@@ -32,6 +32,11 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
             "hint",
             "limit",
             "channel",
+            "service",
+            "binding",
+            "signing",
+            "revoked",
+            "floor",
         )
     }
     made = {"org_id": org_id, "created_at": "2026-01-01T00:00:00Z"}
@@ -47,6 +52,7 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         "organisation_key": {**made, "id": ids["kek"], "generation": 1, "wrapped": b"w"},
         "provider_credential": {**made, "id": ids["credential"], "provider": "anthropic", "base_url": "https://a", "sealed": b"s", "on_abort": "drain", "organisation_key_id": ids["kek"], "retired_at": None},
         "price_override": {**made, "id": ids["price"], "version": 1, "provider": "p", "model": "m", "rates": Json({"in_text": "1"}), "effective_from": made["created_at"], "source": "list", "content_hash": bytes(32)},
+        "service": {"id": ids["service"], "org_id": org_id, "key": slug, "x25519": bytes(32), "registered_by": "cli:alice", "registered_at": made["created_at"]},
         "virtual_key": {**blank, "id": ids["key"], "org_id": org_id, "handle_hmac": ids["key"].bytes, "shown": "vis_abcd", "agent_id": ids["agent"], "project_id": ids["project"], "customer_id": None, "task_id": "ARC-1", "issued_at": made["created_at"], "expires_at": "2099-01-01T00:00:00Z", "revoked_at": None},
         "budget": {**made, "id": ids["budget"], "scope_kind": "project", "scope_value": slug, "period": "month", "cap_nusd": 2_500_000_000_000, "hard": True, "soft": Json([60, 80]), "near_cap": "refuse", "ceiling_nusd": None, "retired_at": None},
         "markup": {**made, "id": ids["markup"], "scope_kind": "customer", "scope_value": slug, "multiplier": "1.25", "effective_from": made["created_at"]},
@@ -54,6 +60,10 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         "model_hint": {**made, "id": ids["hint"], "agent_sub": f"agent@{slug}", "project": "", "task_class": "refactor", "model_from": "claude-opus", "prefer": "claude-haiku-4-5", "retired_at": None},
         "rate_limit": {**made, "id": ids["limit"], "scope_kind": "key", "scope_value": "*", "requests_per_minute": 60, "tokens_per_minute": None, "retired_at": None},
         "alert_channel": {**made, "id": ids["channel"], "kind": "email", "target": f"finance@{slug}.example", "retired_at": None},
+        "binding_key": {"id": ids["binding"], "org_id": org_id, "service_id": ids["service"], "organisation_key_id": ids["kek"], "sealed": b"b", "thumbprint": b"t" * 32, "made_at": made["created_at"], "retires_at": None, "revoked_at": None},
+        "signing_key": {"id": ids["signing"], "org_id": org_id, "organisation_key_id": ids["kek"], "public": b"p" * 32, "sealed": b"s", "made_at": made["created_at"], "active_from": made["created_at"], "active_until": None, "verify_until": None, "revoked_at": None},
+        "revoked_token": {"id": ids["revoked"], "org_id": org_id, "jti": ids["revoked"], "until": "2099-01-01T00:00:00Z", "revoked_at": made["created_at"]},
+        "floor_request": {"id": ids["floor"], "org_id": org_id, "project_id": ids["project"], "from_level": 3, "to_level": 2, "requested_by": "cli:alice", "requested_at": made["created_at"], "decided_by": "", "decided_at": None, "approved": None},
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from contracts.control import insert_all
@@ -15,11 +16,16 @@ VIEWS = {
     "alert_channels_v1": {
         "org_id": "uuid", "channel_id": "uuid", "kind": "character varying(20)", "target": "character varying(400)",
     },
+    "binding_keys_v1": {
+        "org_id": "uuid", "binding_key_id": "uuid", "service_id": "uuid", "thumbprint": "bytea", "sealed": "bytea",
+        "kek_id": "uuid", "generation": "integer", "wrapped": "bytea", "retires_at": TIME, "revoked_at": TIME,
+    },
     "budgets_v1": {
         "org_id": "uuid", "budget_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(255)",
         "period": "character varying(10)", "cap_nusd": "bigint", "hard": "boolean", "soft": "integer[]",
         "near_cap": "character varying(10)", "ceiling_nusd": "bigint", "created_at": TIME,
     },
+    "customers_v1": {"org_id": "uuid", "customer_id": "character varying(80)"},
     "hints_v1": {
         "org_id": "uuid", "hint_id": "uuid", "agent_sub": "character varying(255)", "project": "character varying(80)",
         "task_class": "character varying(40)", "model_from": "character varying(200)", "prefer": "character varying(200)",
@@ -30,7 +36,10 @@ VIEWS = {
         "agent_sub": "character varying(255)", "agent_owner": "character varying(200)", "sso_sub": "character varying(255)",
         "team_id": "character varying(80)", "cost_center": "text", "project_id": "character varying(80)", "gl_code": "text",
         "customer_id": "character varying(80)", "task_id": "text", "task_class": "text", "memo": "text", "url": "text",
-        "passthrough": "jsonb", "business_unit": "text",
+        "passthrough": "jsonb", "business_unit": "text", "previous_hmac": "bytea", "previous_until": TIME,
+        "rotation": "integer", "level": "smallint", "scopes": "text[]", "models": "text[]", "providers": "text[]",
+        "networks": "text[]", "callers": "text[]", "service_id": "uuid", "org_epoch": "integer", "person_epoch": "integer",
+        "person_epoch_now": "integer",
     },
     "markups_v1": {
         "org_id": "uuid", "markup_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(80)",
@@ -38,10 +47,15 @@ VIEWS = {
     },
     "orgs_v1": {
         "org_id": "uuid", "slug": "character varying(60)", "name": "character varying(200)", "time_zone": "character varying(60)",
+        "level_floor": "smallint", "epoch": "integer",
     },
     "prices_v1": {
         "org_id": "uuid", "version": "integer", "provider": "character varying(60)", "model": "character varying(200)",
         "rates": "jsonb", "effective_from": TIME, "source": "character varying(200)",
+    },
+    "projects_v1": {
+        "org_id": "uuid", "project_id": "character varying(80)", "customer_id": "character varying(80)", "gl_code": "text",
+        "business_unit": "text", "passthrough": "jsonb", "level_floor": "smallint",
     },
     "providers_v1": {
         "org_id": "uuid", "credential_id": "uuid", "provider": "character varying(60)", "base_url": "character varying(400)",
@@ -52,7 +66,13 @@ VIEWS = {
         "org_id": "uuid", "limit_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(255)",
         "requests_per_minute": "integer", "tokens_per_minute": "integer", "created_at": TIME,
     },
+    "revoked_tokens_v1": {"org_id": "uuid", "jti": "uuid", "until": TIME},
     "schema_migrations_v1": {"migration": "text"},
+    "signing_keys_v1": {
+        "org_id": "uuid", "signing_key_id": "uuid", "public": "bytea", "sealed": "bytea", "kek_id": "uuid",
+        "generation": "integer", "wrapped": "bytea", "active_from": TIME, "active_until": TIME, "verify_until": TIME,
+        "revoked_at": TIME,
+    },
     "splits_v1": {
         "org_id": "uuid", "split_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(80)",
         "parts": "jsonb", "effective_from": TIME,
@@ -62,15 +82,20 @@ VIEWS = {
 EVERYBODY = {"vis_writer", "vis_web", "vis_jobs", "vis_reader", "vis_auditor", "vis_sealer"}
 READERS = {
     "alert_channels_v1": {"vis_jobs"},
+    "binding_keys_v1": {"vis_writer"},
     "budgets_v1": {"vis_writer", "vis_jobs"},
+    "customers_v1": {"vis_writer"},
     "hints_v1": {"vis_writer"},
     "keys_v1": {"vis_writer"},
     "markups_v1": {"vis_writer"},
     "orgs_v1": EVERYBODY - {"vis_reader", "vis_sealer"},
     "prices_v1": {"vis_writer"},
+    "projects_v1": {"vis_writer"},
     "providers_v1": {"vis_writer"},
     "rate_limits_v1": {"vis_writer"},
+    "revoked_tokens_v1": {"vis_writer"},
     "schema_migrations_v1": EVERYBODY,
+    "signing_keys_v1": {"vis_writer"},
     "splits_v1": {"vis_writer", "vis_jobs", "vis_reader"},
 }
 
@@ -110,7 +135,7 @@ def arctrade(database) -> UUID:
 def test_an_empty_installation_has_one_organisation(database, org):
     with database.as_role("vis_writer") as connection:
         assert connection.execute("select * from vis.orgs_v1").fetchall() == [
-            (org, "default", "Default organisation", "UTC")
+            (org, "default", "Default organisation", "UTC", 0, 1)
         ]
         assert connection.execute("select * from vis.org_revisions").fetchall() == [(org, 1)]
 
@@ -127,6 +152,86 @@ def test_the_gateway_reads_a_key_with_everything_it_is_bound_to(database, arctra
     assert [row[name] for name in ("cost_center", "task_id")] == ["cc-1", "ARC-1"]
     assert [row[name] for name in ("gl_code", "task_class", "memo", "url", "revoked_at")] == [None] * 5
     assert row["business_unit"] is None
+    assert [row[name] for name in ("level", "rotation", "org_epoch", "person_epoch", "person_epoch_now")] == [
+        0,
+        0,
+        1,
+        1,
+        1,
+    ]
+    assert row["scopes"] == ["call"]
+    assert [row[name] for name in ("models", "providers", "networks", "callers")] == [[]] * 4
+    assert [row[name] for name in ("previous_hmac", "previous_until", "service_id")] == [None] * 3
+
+
+def test_the_gateway_reads_the_lists_of_a_key_and_how_far_its_person_has_moved(database, arctrade):
+    with database.as_role("vis_web", arctrade) as connection:
+        connection.execute("update vis_control.person set epoch = 7")
+        connection.execute(
+            """update vis_control.virtual_key set scopes = '["call", "mint"]', model_globs = '["claude-*"]', networks = '["::1/128"]',
+                 service_id = (select id from vis_control.service where org_id = %s)""",
+            [arctrade],
+        )
+    with database.as_role("vis_writer") as connection:
+        query = """select scopes, models, networks, person_epoch, person_epoch_now, service_id is not null
+                     from vis.keys_v1 where org_id = %s"""
+        found = connection.execute(query, [arctrade]).fetchone()
+    assert found == (["call", "mint"], ["claude-*"], ["::1/128"], 1, 7, True)
+
+
+def test_the_gateway_reads_projects_with_their_floor(database, arctrade):
+    with database.as_role("vis_web", arctrade) as connection:
+        connection.execute("update vis_control.project set level_floor = 3")
+    with database.as_role("vis_writer") as connection:
+        query = "select project_id, customer_id, gl_code, business_unit, passthrough, level_floor from vis.projects_v1 where org_id = %s"
+        assert connection.execute(query, [arctrade]).fetchall() == [
+            ("arctrade", "arctrade", None, None, None, 3)
+        ]
+        query = "select customer_id from vis.customers_v1 where org_id = %s"
+        assert connection.execute(query, [arctrade]).fetchall() == [("arctrade",)]
+
+
+def test_a_binding_key_that_was_revoked_is_shown_for_one_more_day(database, arctrade):
+    def shown() -> int:
+        with database.as_role("vis_writer") as connection:
+            return connection.execute(
+                "select from vis.binding_keys_v1 where org_id = %s", [arctrade]
+            ).rowcount
+
+    for ago, expected in (("23 hours", 1), ("25 hours", 0)):
+        with database.as_role("vis_web", arctrade) as connection:
+            connection.execute("update vis_control.binding_key set revoked_at = now() - %s::interval", [ago])
+        assert shown() == expected
+
+
+def test_the_gateway_reads_a_revoked_token_until_it_would_have_expired(database, arctrade):
+    with database.as_role("vis_web", arctrade) as connection:
+        connection.execute(
+            """insert into vis_control.revoked_token (id, org_id, jti, until, revoked_at)
+               values (gen_random_uuid(), %s, gen_random_uuid(), now() - interval '2 hours', now())""",
+            [arctrade],
+        )
+    with database.as_role("vis_writer") as connection:
+        query = "select until from vis.revoked_tokens_v1 where org_id = %s"
+        assert connection.execute(query, [arctrade]).fetchall() == [(datetime(2099, 1, 1, tzinfo=UTC),)]
+
+
+def test_the_gateway_reads_how_to_open_the_keys_that_are_sealed(database, arctrade):
+    with database.as_role("vis_writer") as connection:
+        for view in ("binding_keys_v1", "signing_keys_v1"):
+            query = f"select generation, wrapped, revoked_at from vis.{view} where org_id = %s"
+            assert connection.execute(query, [arctrade]).fetchall() == [(1, b"w", None)]
+
+
+def test_an_organisation_has_one_key_that_signs(database, arctrade):
+    with (
+        pytest.raises(psycopg.errors.UniqueViolation),
+        database.as_role("vis_web", arctrade) as connection,
+    ):
+        connection.execute(
+            """insert into vis_control.signing_key (id, org_id, organisation_key_id, public, sealed, made_at, active_from)
+               select gen_random_uuid(), org_id, organisation_key_id, public, sealed, now(), now() from vis_control.signing_key"""
+        )
 
 
 def test_the_customer_of_a_key_goes_before_that_of_its_project(database, arctrade):

@@ -10,7 +10,7 @@ from visionality.runtime.ids import uuid7
 WRITERS = {
     "request_logs": ["vis_writer"],
     "budget_events": ["vis_writer"],
-    "key_events": ["vis_web", "vis_jobs"],
+    "key_events": ["vis_web", "vis_jobs", "vis_writer"],
     "admin_events": ["vis_web", "vis_jobs"],
     "seals": ["vis_sealer"],
 }

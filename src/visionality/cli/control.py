@@ -1,4 +1,7 @@
-"""`vis project|customer|team|person|agent add`, `set` and `list`: the tables that rows take their names from."""
+"""`vis project|customer|team|person|agent add`, `set` and `list`: the tables that rows take their names from.
+
+And `vis person revoke`.
+"""
 
 from decimal import Decimal
 
@@ -8,6 +11,7 @@ from visionality.cli.installation import Installation, installation
 from visionality.cli.listing import add_list
 from visionality.cli.prices import Usd
 from visionality.cli.providers import ProviderName
+from visionality.cli.reason import reason_needed
 
 
 def _group(name: str, help_text: str) -> click.Group:
@@ -139,6 +143,19 @@ def _person_add(here: Installation, sso_sub: str, name: str) -> None:
 
         acts.add_person(act, sso_sub, name)
     click.echo(f"person {sso_sub} added")
+
+
+@person_command.command("revoke", epilog="Example: vis person revoke 00u1alice --reason 'left the company'")
+@click.argument("sso_sub")
+@reason_needed
+@installation
+def _person_revoke(here: Installation, sso_sub: str, reason: str) -> None:
+    """Revoke every key and token of a person at once; those issued after it work."""
+    with here.control() as act:
+        from visionality.web.issuing.revocation import revoke_person
+
+        revoke_person(act, sso_sub, reason)
+    click.echo(f"every key of {sso_sub} that was issued before now is revoked")
 
 
 @agent_command.command(

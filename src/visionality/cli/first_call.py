@@ -43,7 +43,8 @@ def try_command(here: Installation, prompt: str, model: str) -> None:
 def _hour_key(here: Installation) -> str:
     keys = here.keys()
     with here.control() as act:
-        from visionality.web.issuing import acts as issuing
+        from visionality.web.issuing import keys as issuing
+        from visionality.web.issuing.bindings import Bindings
         from visionality.web.policy import acts as policy
 
         for add in (
@@ -54,7 +55,7 @@ def _hour_key(here: Installation) -> str:
                 add()
             except policy.AlreadyThere:
                 continue
-        bound = issuing.Bindings(agent=AGENT, project=PROJECT, memo="vis try", lifetime=timedelta(hours=1))
+        bound = Bindings(agent=AGENT, project=PROJECT, memo="vis try", lifetime=timedelta(hours=1))
         return issuing.issue(act, keys, bound)[1]
 
 

@@ -1,4 +1,4 @@
-"""`vis ledger tail|show|export`."""
+"""`vis ledger tail|show|export|strangers`."""
 
 import sys
 import time
@@ -10,6 +10,7 @@ from uuid import UUID
 
 import click
 
+from visionality.cli.duration import Duration
 from visionality.cli.installation import Installation, as_json, installation, show
 from visionality.cli.output import whole_file
 from visionality.cli.period import Period, period_options
@@ -129,3 +130,28 @@ def _export(here: Installation, period: Period, output: Path) -> None:
     with here.reading(snapshot=True) as (connection, org_id), whole_file(output) as file:
         lines = write_all(connection, org_id, start, end, file)
     click.echo(f"{lines} rows written to {output}")
+
+
+@ledger_command.command("strangers", epilog="Example: vis ledger strangers --since 24h")
+@click.option(
+    "--since", "ago", type=Duration(), default="24h", show_default=True, help="How far back to look."
+)
+@installation
+@as_json
+def _strangers(here: Installation, *, ago: timedelta, in_json: bool) -> None:
+    """Count the requests whose credential can be tied to nobody, by minute. They are of the whole installation."""
+    import psycopg
+    from psycopg.rows import dict_row
+
+    from visionality.runtime.sql import statements
+
+    seen = statements("visionality.ledger.sql", "strangers.sql")["seen"]
+    with psycopg.connect(here.access.dsn("vis_auditor"), row_factory=dict_row) as connection:
+        records = connection.execute(seen, {"since": utc_now() - ago}).fetchall()
+    for record in records:
+        if in_json:
+            show(record)
+            continue
+        said = record["example"]
+        example = f"{said['method']} {said['path']} from {said['address']} {said['shown']}".rstrip()
+        click.echo(f"{record['minute']:%Y-%m-%d %H:%M}  {record['code']:<24} {record['times']:>8}  {example}")

@@ -12,7 +12,12 @@ _COMMANDS = {
     "login": ("login", "Print a link that signs you in to the pages, once."),
     "ledger": ("ledger", "Look at rows: tail, show, export."),
     "chargeback": ("chargeback", "Write the chargeback CSV of a month, a quarter or a range."),
-    "key": ("keys", "Issue, list and revoke virtual keys."),
+    "key": ("keys", "Issue, rotate, revoke and audit virtual keys."),
+    "token": ("tokens", "Check envelopes and tokens offline, publish the keys for it."),
+    "service": ("services", "Register the backends that hold binding keys."),
+    "binding-key": ("services", "Make, rotate and revoke the second factor of a service."),
+    "signing-key": ("signing_keys", "List, rotate and revoke what tokens are signed with."),
+    "floor": ("floors", "Say the least that every key must show."),
     "project": ("control", "Add or list projects."),
     "customer": ("control", "Add or list end customers."),
     "team": ("control", "Add or list teams."),
@@ -50,7 +55,7 @@ class Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = importlib.import_module(f"visionality.cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -87,11 +92,15 @@ _TOLD = {
     "BadSettings",
     "MasterKeyMissing",
     "SealBroken",
+    "KeyDisabled",
+    "KeysAway",
     "SchemaUnknown",
     "Unknown",
     "AlreadyThere",
     "BadName",
     "BadBinding",
+    "BadDocument",
+    "BadPublicKey",
     "CannotStart",
     "NotRunning",
     "OperationalError",

@@ -1,8 +1,9 @@
-"""`vis org show|set`."""
+"""`vis org show|set|revoke-keys`."""
 
 import click
 
 from visionality.cli.installation import Installation, as_json, installation, show
+from visionality.cli.reason import reason_needed
 
 org_command = click.Group("org", help="The organisation.")
 
@@ -40,3 +41,18 @@ def _set(here: Installation, time_zone: str) -> None:
         begun = set_time_zone(act, time_zone)
     budgets = f"; {begun} {'budget was' if begun == 1 else 'budgets were'} begun again" if begun else ""
     click.echo(f"periods begin in the time zone {time_zone}{budgets}")
+
+
+@org_command.command("revoke-keys", epilog="Example: vis org revoke-keys --reason 'the vault was open' --yes")
+@reason_needed
+@click.option("--yes", is_flag=True, help="Say that you mean every key.")
+@installation
+def _revoke_keys(here: Installation, *, reason: str, yes: bool) -> None:
+    """Revoke every key and token of the organisation at once; those issued after it work."""
+    if not yes:
+        raise click.UsageError("this ends every key and every token of the organisation: say --yes to do it")
+    with here.control() as act:
+        from visionality.web.issuing.revocation import revoke_all
+
+        epoch = revoke_all(act, reason)
+    click.echo(f"every key that was issued before now is revoked; epoch {epoch} begins")

@@ -6,6 +6,7 @@ restarts; alone, a process binds its own.
 
 import os
 import socket
+import time
 
 import click
 
@@ -72,6 +73,7 @@ def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: s
     from visionality.gateway.app import GatewayApp
     from visionality.runtime.logging import configure
     from visionality.runtime.settings import from_environment
+    from visionality.vault.keyproviders.cached import Cached
 
     settings = from_environment(
         data_dir=here.settings.data_dir,
@@ -82,7 +84,8 @@ def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: s
     configure("gateway")
     _fit_to_serve(here)
     refuse_unsafe(here.access)
-    app = GatewayApp(settings, utc_now, here.keys(), here.access.dsn("vis_writer"))
+    keys = Cached(here.keys(), time.monotonic)
+    app = GatewayApp(settings, utc_now, keys, here.access.dsn("vis_writer"))
     serve(app, settings.gateway_port, "--gateway-port")
 
 

@@ -2,7 +2,7 @@
 
 An opaque 190-bit name for a grant: `visk_` env `_` 32 base62 digits and 6 base62 digits of CRC-32. The checksum lets
 a scanner find a leaked key without asking us; it is no security. At rest only HMAC-SHA256(pepper, handle) exists.
-The signed envelope (`vis2_...`) will be a second presentation of the same grant; `parse` refuses it for now.
+The signed envelope (`core.spend_token`) is a second presentation of the same grant.
 """
 
 import hmac
@@ -31,7 +31,7 @@ def from_entropy(entropy: bytes, env: str = "live") -> str:
     """The handle that 32 random bytes give (190 bits of them end up in it)."""
     assert len(entropy) == 32
     head = f"visk_{env}_{base62(int.from_bytes(entropy, 'big') % 62**BODY_DIGITS, BODY_DIGITS)}"
-    return head + _crc(head)
+    return head + checksum(head)
 
 
 def has_shape(text: str) -> bool:
@@ -41,7 +41,7 @@ def has_shape(text: str) -> bool:
 
 def is_well_formed(text: str) -> bool:
     """Whether this is a handle at all: shape and checksum."""
-    return has_shape(text) and _crc(text[:-CRC_DIGITS]) == text[-CRC_DIGITS:]
+    return has_shape(text) and checksum(text[:-CRC_DIGITS]) == text[-CRC_DIGITS:]
 
 
 def at_rest(pepper: bytes, handle: str) -> bytes:
@@ -49,5 +49,6 @@ def at_rest(pepper: bytes, handle: str) -> bytes:
     return hmac.digest(pepper, handle.encode(), "sha256")
 
 
-def _crc(text: str) -> str:
+def checksum(text: str) -> str:
+    """The six digits at a credential's end."""
     return base62(zlib.crc32(text.encode()), CRC_DIGITS)

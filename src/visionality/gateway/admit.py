@@ -55,13 +55,13 @@ class Upstream:
     """How often a call is tried again at this provider."""
 
 
-def upstream_for(gateway: Gateway, organisation: Organisation, target: Target) -> Upstream:
+async def upstream_for(gateway: Gateway, organisation: Organisation, target: Target) -> Upstream:
     """The organisation's own credential, else the sandbox where there is one. Raises Refusal."""
     provider = target.provider
     record = organisation.providers.get(provider.name)
     if record is not None:
         try:
-            opened = gateway.open(organisation.org_id, record)
+            opened = await gateway.open(organisation.org_id, record)
         except SealBroken:
             raise Refusal(
                 503,

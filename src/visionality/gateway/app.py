@@ -2,12 +2,16 @@
 
 import asyncio
 import gc
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from visionality.core.call import Refusal
-from visionality.gateway.authenticate import grant_of, presented, without_keys
+from visionality.gateway import minting, strangers
+from visionality.gateway.allowed import peer_of
+from visionality.gateway.authenticate import presented, principal_of, without_keys
 from visionality.gateway.batches.collector import Collector
 from visionality.gateway.client import Client, Receive, Send, answer
 from visionality.gateway.connection import PRESENCE
@@ -18,6 +22,10 @@ from visionality.gateway.routes import Target, find, spoken
 from visionality.gateway.state import Gateway
 from visionality.gateway.upstream import Upstream
 from visionality.gateway.usage_card import answer as usage_card
+from visionality.ledger.connection import AWAY
+from visionality.ledger.desk import Desk
+from visionality.ledger.minting import MintingDesk
+from visionality.ledger.replay import ReplayStore
 from visionality.ledger.writer import LedgerWriter
 from visionality.pricebook.book import snapshot
 from visionality.registry.snapshot import SnapshotKeeper, SnapshotStale
@@ -42,6 +50,7 @@ class GatewayApp:
         self._gateway = Gateway(settings, clock, keys)
         self._collector = Collector(self._gateway, writer_dsn)
         self._dsn = writer_dsn
+        self._desk = Desk(writer_dsn, "visionality strangers")
         self._cards = usage_card.UsageCards(self._gateway, writer_dsn)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -67,7 +76,9 @@ class GatewayApp:
         elif method in {"GET", "HEAD"} and path in {"/", "/livez", "/readyz"}:
             await self._health(path, send)
         elif path == usage_card.PATH:
-            await self._cards.answer(method, headers, scope["query_string"].decode("latin-1"), send)
+            await self._cards.answer(scope, send)
+        elif path == minting.PATH and method == "POST":
+            await self._mint(scope, receive, send)
         elif (target := passed(method, path)) and await self._may_pass(target, scope):
             await self._call(target, scope, receive, send)
         else:
@@ -82,7 +93,18 @@ class GatewayApp:
         query = scope["query_string"].decode("latin-1")
         try:
             path, headers = scope["raw_path"].decode("latin-1"), tuple(scope["headers"])
-            await Call(self._gateway, target, scope["method"], query, headers, client, path).run()
+            peer = peer_of(scope)
+            await Call(
+                self._gateway, target, scope["method"], query, headers, client, path, query, peer
+            ).run()
+        finally:
+            deadlines.end(client.deadline)
+
+    async def _mint(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        deadlines = self._gateway.deadlines
+        client = Client(receive, send, scope["state"][PRESENCE], deadlines.begin())
+        try:
+            await minting.mint(self._gateway, client, scope)
         finally:
             deadlines.end(client.deadline)
 
@@ -95,12 +117,12 @@ class GatewayApp:
         _, in_query = without_keys(query, target.provider.key_parameters)
         try:
             snapshot = await self._gateway.snapshots.current()
-            grant = grant_of(self._gateway, snapshot, presented(tuple(scope["headers"]), in_query))
+            principal = principal_of(self._gateway, snapshot, presented(tuple(scope["headers"]), in_query))
         except SnapshotStale:
             return True
         except Refusal:
             return False
-        return is_open(grant, target.provider)
+        return is_open(principal.grant, target.provider)
 
     async def _health(self, path: str, send: Send) -> None:
         if path == "/readyz" and not self._gateway.is_ready:
@@ -115,14 +137,35 @@ class GatewayApp:
         gateway.snapshots = SnapshotKeeper(self._dsn, settings.snapshot_max_age, gateway.organisation_changed)
         await gateway.writer.start()
         await gateway.snapshots.start()
+        gateway.tokens.aud = f"vis:{gateway.snapshots.installation_id}"
+        gateway.replays = ReplayStore(self._dsn, timedelta(seconds=settings.binding_skew))
+        gateway.minting = MintingDesk(self._dsn)
+        self._counting = gateway.loop.create_task(self._count_strangers(), name="strangers")
         gateway.upstream = Upstream(settings.connect_timeout, settings.idle_timeout)
         gateway.deadlines.start()
         self._collector.start()
         prices = gateway.loop.run_in_executor(None, snapshot)
         prices.add_done_callback(lambda _: _spare_the_collector())
 
+    async def _count_strangers(self) -> None:
+        """Write down who came and is nobody, for ever."""
+        gateway = self._gateway
+        while True:
+            await asyncio.sleep(strangers.EVERY)
+            try:
+                await gateway.strangers.write_down(self._desk, gateway.writer.writer_no)
+            except AWAY as error:
+                log.warning("strangers_wait", error=str(error), error_type=type(error).__name__)
+
     async def _stop(self) -> None:
+        self._counting.cancel()
+        with suppress(*AWAY):
+            await self._gateway.strangers.write_down(self._desk, self._gateway.writer.writer_no)
+        self._desk.close()
+        self._gateway.minting.close()
+        self._gateway.replays.close()
         await self._collector.close()
+        self._gateway.organisation_keys.close()
         self._gateway.deadlines.stop()
         self._cards.close()
         self._gateway.upstream.close()

@@ -4,17 +4,17 @@ Level 1 of the resolver: what is bound into the key is proven. The other levels 
 allows; none of them can widen it.
 """
 
-import hashlib
 from decimal import Decimal
 from uuid import UUID
 
 from visionality.core.allocation import MULTIPLIER
-from visionality.core.call import Ask, Request, clean
+from visionality.core.call import Ask, Headers, clean
 from visionality.core.family import model_family
 from visionality.core.row import Row
 from visionality.gateway.budgets import BUSINESS_UNIT
+from visionality.gateway.principal import Principal
 from visionality.gateway.routes import Target
-from visionality.registry.snapshot import Grant, Organisation
+from visionality.registry.snapshot import Organisation
 
 RESOLVER_VERSION = 1
 BOUND_LEVEL = 1
@@ -22,15 +22,25 @@ UNATTRIBUTED_LEVEL = 8
 
 _TAGS = {b"x-client-request-id": "client_request_id", b"x-stainless-retry-count": "client_retry"}
 _CATALOGUE_CLASS = "catalogue"
-_ASKS_NO_MODEL = frozenset({"catalogue", "result", "batch_state", "upload", "download"})
+ASKS_NO_MODEL = frozenset({"catalogue", "result", "batch_state", "upload", "download"})
 _DEFAULT_CLASS = "chat"
 
 
 def draft(
-    request_id: UUID, organisation: Organisation, grant: Grant, target: Target, multiplier: Decimal
+    request_id: UUID,
+    organisation: Organisation,
+    principal: Principal,
+    target: Target,
+    multiplier: Decimal,
+    headers: Headers,
 ) -> Row:
-    """The row as far as the key and the route tell it, and by what its cost is multiplied to be billed."""
-    tags = {}
+    """The row as far as the key, the route and the headers tell it, and by what its cost is multiplied to be billed."""
+    grant = principal.grant
+    tags = {
+        _TAGS[name]: said
+        for name, value in reversed(headers)
+        if name in _TAGS and (said := clean(value.decode("latin-1"), 128))
+    }
     if grant.business_unit:
         tags[BUSINESS_UNIT] = grant.business_unit
     if multiplier != 1:
@@ -43,11 +53,12 @@ def draft(
         sso_sub=grant.sso_sub,
         team_id=grant.team_id,
         key_id=grant.key_id,
+        spend_token_id=principal.token_id,
         project_id=grant.project_id,
         customer_id=grant.customer_id,
         task_id=grant.task_id,
         task_class=_CATALOGUE_CLASS
-        if target.route.kind in _ASKS_NO_MODEL
+        if target.route.kind in ASKS_NO_MODEL
         else grant.task_class or _DEFAULT_CLASS,
         cost_center=grant.cost_center,
         gl_code=grant.gl_code,
@@ -64,10 +75,7 @@ def draft(
     )
 
 
-def with_request(row: Row, request: Request, ask: Ask) -> None:
-    """Add what the request itself says: the model asked for, its digest, and the client's own ids."""
+def with_model(row: Row, ask: Ask) -> None:
+    """Add the model that was asked for."""
     row.model_requested = ask.model
     row.model_family = model_family(ask.model)
-    row.request_sha256 = hashlib.sha256(request.body).digest()
-    tags = {tag: value for name, tag in _TAGS.items() if (value := clean(request.header(name), 128))}
-    row.tags = {**(row.tags or {}), **tags} or None

@@ -7,17 +7,26 @@ echoed.
 
 from collections.abc import Iterable
 from datetime import datetime
+from hashlib import sha256
 from urllib.parse import unquote_plus
 
+from visionality.core import spend_token
 from visionality.core.aws_signature import BadSignature, Signature, is_signed, read, verify
 from visionality.core.call import Headers, Refusal, Request
-from visionality.core.handle import has_shape, is_well_formed
+from visionality.core.handle import SHOWN, has_shape, is_well_formed
+from visionality.core.spend_token import BadToken
+from visionality.gateway.principal import Principal
 from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
-from visionality.registry.snapshot import Grant, Snapshot
+from visionality.gateway.strangers import Stranger
+from visionality.registry.snapshot import Grant, Organisation, Snapshot
 
+_OF_A_TOKEN = {
+    "malformed": "this is not a spend token: expected one that starts with vis2_live_, whole and unchanged",
+    "invalid": "this spend token is not valid here",
+}
 _PLAIN = frozenset({b"x-api-key", b"api-key", b"x-goog-api-key"})
-_HANDLE = "visk_live_"
+_OURS = ("visk_live_", "vis2_live_")
 KEY_LIMIT = 4096
 
 
@@ -55,20 +64,38 @@ def without_keys(
         name, _, value = part.partition("=")
         if unquote_plus(name) in names:
             keys.append(unquote_plus(value))
-        elif _HANDLE not in unquote_plus(part) and unquote_plus(name) not in unsent:
+        elif not any(mark in unquote_plus(part) for mark in _OURS) and unquote_plus(name) not in unsent:
             kept.append(part)
     return "&".join(kept), keys
 
 
-def grant_of(gateway: Gateway, snapshot: Snapshot, key: str) -> Grant:
-    """The grant behind a key, whatever its state. Raises Refusal when there is none."""
-    grant = gateway.grant(snapshot, key) if has_shape(key) else None
+def principal_of(gateway: Gateway, snapshot: Snapshot, key: str) -> Principal:
+    """Who a key or a token stands for, whatever its state. Raises Stranger when it is nobody's."""
+    digest = sha256(key.encode("latin-1")).digest()
+    now = gateway.clock()
+    if spend_token.has_shape(key):
+        try:
+            return gateway.tokens.principal(snapshot, key, digest, now, gateway.now())
+        except BadToken as bad:
+            raise Stranger(f"spend_token_{bad.fault}", _OF_A_TOKEN[bad.fault], shown(key)) from None
+    at_rest = gateway.at_rest(key) if has_shape(key) else b""
+    grant = snapshot.grants.get(at_rest)
     if grant is not None:
-        return grant
+        return Principal(grant, digest, ended=_ended(grant, at_rest, now))
     if is_well_formed(key):
-        raise Refusal(401, "spend_token_invalid", "this virtual key is not known here")
-    raise Refusal(
-        401, "spend_token_malformed", "this is not a virtual key: expected one that starts with visk_live_"
+        raise Stranger("spend_token_invalid", "this virtual key is not known here", shown(key))
+    raise Stranger(
+        "spend_token_malformed",
+        "this is not a virtual key: expected one that starts with visk_live_ or vis2_live_",
+        shown(key),
+    )
+
+
+def _ended(grant: Grant, at_rest: bytes, now: datetime) -> str | None:
+    """Whether the handle is one that a rotation has ended."""
+    is_current = at_rest == grant.handle_hmac
+    return (
+        None if is_current or (grant.previous_until is not None and now < grant.previous_until) else "revoked"
     )
 
 
@@ -85,12 +112,18 @@ def signature(target: Target, headers: Headers) -> Signature | None:
         raise _not_believed(bad) from None
 
 
+def shown(credential: str) -> str:
+    """Where a credential comes from, without what makes it one; nothing of what is no credential of ours."""
+    if spend_token.has_shape(credential):
+        return f"{spend_token.PREFIX}…"
+    return credential[:SHOWN] if has_shape(credential) else ""
+
+
 def grant_that_signs(snapshot: Snapshot, signed: Signature) -> Grant:
     """The grant whose key pair has this access key, whoever signed. Raises Refusal when there is none."""
     grant = snapshot.grants.get(signed.handle_at_rest)
     if grant is None:
-        raise Refusal(
-            401,
+        raise Stranger(
             "spend_token_invalid",
             "this AWS access key is not one of the pairs issued here: sign with one of `vis key issue --aws-pair`, "
             "or send a virtual key as AWS_BEARER_TOKEN_BEDROCK",
@@ -98,21 +131,31 @@ def grant_that_signs(snapshot: Snapshot, signed: Signature) -> Grant:
     return grant
 
 
-def check_signature(gateway: Gateway, grant: Grant, signed: Signature, request: Request) -> None:
-    """Raise Refusal unless the grant's own key pair signed this very request. `path` is as received."""
+def check_signature(gateway: Gateway, signed: Signature, request: Request) -> None:
+    """Raise Refusal unless its own key pair signed this very request. `path` is as received."""
     try:
-        verify(signed, gateway.aws_secret(grant), request, gateway.clock())
+        verify(signed, gateway.aws_secret(signed.handle_at_rest), request, gateway.clock())
     except BadSignature as bad:
         raise _not_believed(bad) from None
+
+
+def principal_that_signs(grant: Grant, signed: Signature, now: datetime) -> Principal:
+    """Who made a signature that was checked."""
+    digest = sha256(signed.access_key.encode()).digest()
+    return Principal(grant, digest, ended=_ended(grant, signed.handle_at_rest, now))
 
 
 def _not_believed(bad: BadSignature) -> Refusal:
     return Refusal(401, "signature_invalid", str(bad))
 
 
-def check(grant: Grant, now: datetime) -> None:
-    """Raise Refusal when a known key may no longer be used."""
-    if grant.revoked_at is not None:
+def check(organisation: Organisation, principal: Principal, now: datetime) -> None:
+    """Raise Refusal when a known credential may not be used now."""
+    grant = principal.grant
+    is_left_behind = grant.org_epoch < organisation.epoch or grant.person_epoch < grant.person_epoch_now
+    if grant.revoked_at is not None or is_left_behind or principal.ended == "revoked":
         raise Refusal(401, "spend_token_revoked", "this virtual key was revoked")
-    if grant.expires_at <= now:
+    if principal.ended == "not_yet_valid":
+        raise Refusal(401, "spend_token_not_yet_valid", "this token is not valid yet")
+    if grant.expires_at <= now or principal.ended == "expired":
         raise Refusal(401, "spend_token_expired", "this virtual key has expired")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from visionality.core.call import Refusal
 from visionality.core.row import Row
-from visionality.core.window import bounds, window_id
+from visionality.core.window import EVER, bounds, window_id
 from visionality.ledger.writer import Denial, Window
 from visionality.registry.snapshot import BudgetRecord, Organisation
 
@@ -22,8 +22,10 @@ BUSINESS_UNIT = "business_unit"
 REMEMBERED = 10_000
 """Windows that are kept at hand; there is one for each value where a budget is for each."""
 
+SPEND_TOKEN = "spend_token"  # noqa: S105 -- a kind of scope
+
 _VALUES: dict[str, Callable[[Row], str | None]] = {
-    "spend_token": lambda row: row.spend_token_id,
+    SPEND_TOKEN: lambda row: row.spend_token_id,
     "key": lambda row: str(row.key_id) if row.key_id else None,
     "agent": lambda row: row.agent_sub,
     "person": lambda row: row.sso_sub,
@@ -62,7 +64,7 @@ class Budgets:
 
     def draws(self, row: Row, now: datetime) -> list[Draw]:
         """What the call of this row draws on now; a budget whose scope the row has no value of does not apply."""
-        drawn: list[Draw] = []
+        drawn = [self._own(row.spend_token_id, now)] if row.spend_token_id else []
         for value_of, budgets in self._scopes:
             value = value_of(row)
             if value is not None:
@@ -71,6 +73,13 @@ class Budgets:
                         Draw(budget, self._window(budget, value, now)) for budget in budgets.get(name, ())
                     ]
         return drawn
+
+    def _own(self, token_id: str, now: datetime) -> Draw:
+        """The hard limit of a spend token: its window was made with it, and holds its cap."""
+        budget = BudgetRecord(
+            UUID(token_id), SPEND_TOKEN, token_id, "total", 0, True, (), "refuse", None, EVER[0]
+        )
+        return Draw(budget, self._window(budget, token_id, now))
 
     def refusal(self, draws: Sequence[Draw], denial: Denial) -> Refusal:
         """What the caller is told: which budget, until when, and no sum of anybody's."""

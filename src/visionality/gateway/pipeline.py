@@ -4,6 +4,8 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
+from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +13,17 @@ import structlog
 from msgspec.structs import replace
 
 from visionality.core.aws_signature import Signature
+from visionality.core.binding import Status
 from visionality.core.body import BadBody, parsed
 from visionality.core.call import Ask, Headers, Refusal, Request
 from visionality.core.money import usd
 from visionality.core.row import Row
 from visionality.gateway import (
     admit,
+    allowed,
     attribute,
     authenticate,
+    binding,
     client,
     hints,
     later,
@@ -32,9 +37,11 @@ from visionality.gateway.dialects import Framing
 from visionality.gateway.forward import Exchange, Forwarder
 from visionality.gateway.headers import downwards
 from visionality.gateway.limits import Taken
+from visionality.gateway.principal import Principal
 from visionality.gateway.refusals import refuse
 from visionality.gateway.routes import Target, settled
 from visionality.gateway.state import Gateway
+from visionality.gateway.strangers import Stranger
 from visionality.ledger.writer import Hold, LedgerAway
 from visionality.registry.snapshot import Grant, Organisation, Snapshot, SnapshotStale
 from visionality.runtime.ids import uuid7
@@ -58,10 +65,14 @@ class Call:
     client: Client
     path: str
     """As it was received."""
+    raw_query: str
+    peer: str
+    """The address that the connection comes from."""
     id: UUID = field(default_factory=uuid7)
     started: float = 0.0
     row: Row | None = None
     organisation: Organisation | None = None
+    grant: Grant | None = None
     taken: Taken | None = None
     """What it was admitted with, where a rate limit applies to it."""
 
@@ -71,7 +82,7 @@ class Call:
         try:
             row, request, ask, document = await self._identified()
             assert self.organisation is not None
-            upstream = admit.upstream_for(self.gateway, self.organisation, self.target)
+            upstream = await admit.upstream_for(self.gateway, self.organisation, self.target)
             row.provider = upstream.name
             self._keep_to_limits(row, request, ask)
             sent = hints.Sent(self.target, request, ask, document)
@@ -113,30 +124,22 @@ class Call:
 
     async def _identified(self) -> tuple[Row, Request, Ask, dict[str, Any]]:
         """Who calls and what is asked. From here on a refusal leaves a row."""
-        in_query: list[str] = []
-        if self.query:
-            provider = self.target.provider
-            names, unsent = provider.key_parameters, provider.unsent_parameters
-            self.query, in_query = authenticate.without_keys(self.query, names, unsent)
-        signed = authenticate.signature(self.target, self.headers)
-        key = "" if signed else authenticate.presented(self.headers, in_query)
-        try:
-            snapshot = await self.gateway.snapshots.current()
-        except SnapshotStale as error:
-            raise Refusal(503, "revocation_stale", str(error)) from None
-        body = None
-        if signed is None:
-            grant = authenticate.grant_of(self.gateway, snapshot, key)
-        else:
-            grant, body = await self._signer(snapshot, signed)
-        self.organisation = snapshot.organisations[grant.org_id]
+        arrived = self.gateway.clock()
+        principal, body = await self._known()
+        grant = principal.grant
+        assert self.organisation is not None
         multiplier = self.gateway.multiplier(grant)
-        self.row = row = attribute.draft(self.id, self.organisation, grant, self.target, multiplier)
-        authenticate.check(grant, self.gateway.clock())
+        self.row = row = attribute.draft(
+            self.id, self.organisation, principal, self.target, multiplier, self.headers
+        )
+        self.grant = grant
+        level, said = self._checked(principal, arrived)
         if self.target.route.kind == "passthrough":
             self.target = passthrough.opened(self.target, grant, row)
         if body is None:
             body = await self._body()
+        row.request_sha256 = sha256(body.body).digest()
+        row.binding_status = await self._proven(principal, level, said, row.request_sha256, arrived)
         if self.target.is_open:
             self._settle_target(row, body)
         request = Request(self.method, self.target.suffix, self.query, self.headers, *body)
@@ -151,8 +154,65 @@ class Call:
             ask = dialect.ask(document, self.target.model)
         if self.target.route.kind == "upload" and not passthrough.is_open(grant, self.target.provider):
             submission.check_upload(document)
-        attribute.with_request(row, request, ask)
+        attribute.with_model(row, ask)
+        asks = self.target.route.kind not in attribute.ASKS_NO_MODEL | {"batch"}
+        models = [ask.model, *allowed.fallbacks(document)] if asks else []
+        allowed.check_models(grant, self.target.provider.name, models)
         return row, request, ask, document
+
+    async def _known(self) -> tuple[Principal, Arrived | None]:
+        """Whose credential it is, and the body where it had to be read to tell. Raises Refusal."""
+        in_query: list[str] = []
+        if self.query:
+            provider = self.target.provider
+            names, unsent = provider.key_parameters, provider.unsent_parameters
+            self.query, in_query = authenticate.without_keys(self.query, names, unsent)
+        signed = authenticate.signature(self.target, self.headers)
+        key = "" if signed else authenticate.presented(self.headers, in_query)
+        try:
+            snapshot = await self.gateway.snapshots.current()
+        except SnapshotStale as error:
+            raise Refusal(503, "revocation_stale", str(error)) from None
+        body = None
+        if signed is None:
+            principal = authenticate.principal_of(self.gateway, snapshot, key)
+        else:
+            principal, body = await self._signer(snapshot, signed)
+        self.organisation = snapshot.organisations[principal.grant.org_id]
+        return principal, body
+
+    def _checked(self, principal: Principal, arrived: datetime) -> tuple[int, binding.Announced | Status]:
+        """The level in force and the proof that was sent, once the key may be used here and now. Raises Refusal."""
+        settings, organisation = self.gateway.settings, self.organisation
+        assert organisation is not None
+        authenticate.check(organisation, principal, arrived)
+        allowed.check_scope(principal.grant, allowed.CALL)
+        address = allowed.client_address(self.peer, self.headers, settings.trusted_hops)
+        allowed.check_network(principal.grant, address)
+        level = binding.level_of(organisation, principal)
+        skew = timedelta(seconds=settings.binding_skew)
+        return level, binding.announced(self.headers, level, arrived, skew)
+
+    async def _proven(
+        self,
+        principal: Principal,
+        level: int,
+        said: binding.Announced | Status,
+        body_sha256: bytes,
+        arrived: datetime,
+    ) -> Status:
+        """What became of the second factor, now that the body is here. Raises Unproven."""
+        if isinstance(said, str):
+            return said
+        assert self.organisation is not None
+        assert self.row is not None
+        target = f"{self.path}?{self.raw_query}" if self.raw_query else self.path
+        asked = binding.Asked(self.method, target.encode("latin-1"), self.headers, body_sha256)
+        gateway = self.gateway
+        await binding.check(gateway, self.organisation, principal, said, asked, arrived)
+        status = await binding.claim(gateway.replays, self.organisation, said, level)
+        self.row.caller = said.caller
+        return status
 
     def _keep_to_limits(self, row: Row, request: Request, ask: Ask) -> None:
         """Count the call towards its rate limits. Raises Refusal."""
@@ -166,9 +226,11 @@ class Call:
     ) -> tuple[admit.Upstream, Ask]:
         """What a batch asks, by its lines. It is submitted once, and read for its id though the client leaves. Raises Refusal."""
         assert self.organisation is not None
-        ask = await submission.weighed(
+        assert self.grant is not None
+        ask, models = await submission.weighed(
             self.gateway, self.organisation, row, self.target, upstream, self.client, document
         )
+        allowed.check_models(self.grant, self.target.provider.name, models)
         return replaced(upstream, drains=True, retries=0), ask
 
     def _settle_target(self, row: Row, body: Arrived) -> None:
@@ -183,13 +245,13 @@ class Call:
         settings = self.gateway.settings
         return await client.body(self.client, self.headers, settings.max_body_bytes, settings.body_timeout)
 
-    async def _signer(self, snapshot: Snapshot, signed: Signature) -> tuple[Grant, Arrived]:
+    async def _signer(self, snapshot: Snapshot, signed: Signature) -> tuple[Principal, Arrived]:
         """Whose signature it is, and the body that it covers. Raises Refusal."""
         grant = authenticate.grant_that_signs(snapshot, signed)
         body = await self._body()
         request = Request(self.method, self.path, self.query, self.headers, *body)
-        authenticate.check_signature(self.gateway, grant, signed, request)
-        return grant, body
+        authenticate.check_signature(self.gateway, signed, request)
+        return authenticate.principal_that_signs(grant, signed, self.gateway.clock()), body
 
     async def _forwarded(
         self, row: Row, upstream: admit.Upstream, asked: tuple[Request, Ask, dict[str, Any]]
@@ -298,6 +360,10 @@ class Call:
             await client.answer(self.client.send, exchange.status, headers, body)
 
     async def _refused(self, refusal: Refusal, hold: Hold | None = None) -> None:
+        if isinstance(refusal, Stranger):
+            self.gateway.stranger(refusal, self.method, self.path, self.peer)
+        if isinstance(refusal, binding.Unproven) and self.row is not None:
+            self.row.binding_status = refusal.binding_status
         if self.row is not None and not refusal.is_repeat:
             row = self.row
             row.decision, row.reason, row.status_code = "refused", refusal.code, refusal.status

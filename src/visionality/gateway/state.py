@@ -9,35 +9,51 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from visionality.core.allocation import Dated, multiplier_at
 from visionality.core.aws_signature import secret_key
+from visionality.core.call import Refusal
 from visionality.core.handle import at_rest
 from visionality.core.row import Row
 from visionality.gateway.batches.ended import Ended
 from visionality.gateway.budgets import Budgets
 from visionality.gateway.deadline import Deadlines
 from visionality.gateway.limits import RateLimits
+from visionality.gateway.organisation_keys import OrganisationKeys
 from visionality.gateway.providers import named
 from visionality.gateway.repeats import Repeats
+from visionality.gateway.strangers import Stranger, Strangers
+from visionality.gateway.tokens import Tokens
 from visionality.gateway.upstream import Upstream
+from visionality.ledger.minting import MintingDesk
+from visionality.ledger.replay import ReplayStore
 from visionality.ledger.writer import LedgerAway, LedgerWriter
 from visionality.pricebook.book import Override, PriceBook
 from visionality.registry.snapshot import (
+    BindingKeyRecord,
     Grant,
     MarkupRecord,
     Organisation,
     ProviderRecord,
-    Snapshot,
+    SealedKey,
+    SigningKeyRecord,
     SnapshotKeeper,
 )
 from visionality.runtime.clock import Clock
 from visionality.runtime.ids import uuid7
 from visionality.runtime.settings import Settings
 from visionality.vault.keyproviders._core import KeyProvider
-from visionality.vault.purposes import AWS_PAIRS, HANDLE_PEPPER, organisation_context, provider_context
-from visionality.vault.sealing import unseal
+from visionality.vault.purposes import (
+    AWS_PAIRS,
+    HANDLE_PEPPER,
+    binding_context,
+    organisation_context,
+    provider_context,
+    signing_context,
+)
+from visionality.vault.sealing import Context, SealBroken, unseal
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,12 @@ class Gateway:
     keys: KeyProvider
     books: dict[UUID, PriceBook] = field(default_factory=dict)
     opened: dict[tuple[UUID, UUID], Opened] = field(default_factory=dict)
+    opened_keys: dict[UUID, bytes] = field(default_factory=dict)
+    """Binding keys and seeds of signing keys, by id."""
+    tokens: Tokens = field(default_factory=Tokens)
+    strangers: Strangers = field(default_factory=Strangers)
+    replays: ReplayStore = field(init=False)
+    minting: MintingDesk = field(init=False)
     budgets: dict[UUID, Budgets] = field(default_factory=dict)
     repeats: Repeats = field(init=False)
     limits: RateLimits = field(default_factory=RateLimits)
@@ -76,10 +98,12 @@ class Gateway:
     writer: LedgerWriter = field(init=False)
     snapshots: SnapshotKeeper = field(init=False)
     upstream: Upstream = field(init=False)
+    organisation_keys: OrganisationKeys = field(init=False)
     _pepper: bytes = field(init=False)
     _pairing: bytes = field(init=False)
 
     def __post_init__(self) -> None:
+        self.organisation_keys = OrganisationKeys(self.keys)
         self._pepper = self.keys.secret(HANDLE_PEPPER)
         self._pairing = self.keys.secret(AWS_PAIRS)
         self.repeats = Repeats(self._refused_again)
@@ -104,6 +128,9 @@ class Gateway:
         self.repeats.forget_all()
         self.limits.follow(organisation)
         self.markups[organisation.org_id] = Dated(organisation.markups)
+        for sealed in (*organisation.binding_keys.values(), *organisation.signing_keys):
+            if sealed.revoked_at is not None:
+                self.opened_keys.pop(sealed.key_id, None)
         live = {record.credential_id for record in organisation.providers.values()}
         for org_id, credential_id in list(self.opened):
             if org_id == organisation.org_id and credential_id not in live:
@@ -116,18 +143,19 @@ class Gateway:
             markups, customer_id=grant.customer_id, project_id=grant.project_id, at=self.clock()
         )
 
-    def grant(self, snapshot: Snapshot, handle: str) -> Grant | None:
-        return snapshot.grants.get(at_rest(self._pepper, handle))
+    def at_rest(self, handle: str) -> bytes:
+        """By what a handle is known."""
+        return at_rest(self._pepper, handle)
 
-    def aws_secret(self, grant: Grant) -> str:
-        """The secret half of the AWS key pair that a grant has."""
-        return secret_key(self._pairing, grant.handle_hmac)
+    def aws_secret(self, at_rest: bytes) -> str:
+        """The secret half of the AWS key pair that goes with a handle."""
+        return secret_key(self._pairing, at_rest)
 
-    def open(self, org_id: UUID, record: ProviderRecord) -> Opened:
-        """A provider's credential, opened once. Raises SealBroken."""
+    async def open(self, org_id: UUID, record: ProviderRecord) -> Opened:
+        """A provider's credential, opened once. Raises SealBroken and Refusal."""
         opened = self.opened.get((org_id, record.credential_id))
         if opened is None:
-            kek = self.keys.unwrap(
+            kek = await self.organisation_keys.unwrap(
                 organisation_context(org_id, record.kek_id, record.generation), record.wrapped
             )
             context = provider_context(org_id, record.credential_id, record.kek_id, record.generation)
@@ -136,6 +164,37 @@ class Gateway:
             opened = Opened(secret, options.get("models", {}), options.get("retries", 0))
             self.opened[org_id, record.credential_id] = opened
         return opened
+
+    async def binding_key(self, org_id: UUID, record: BindingKeyRecord) -> bytes:
+        """A service's second factor, opened once. Raises Refusal."""
+        return await self._opened_key(
+            org_id, record, binding_context(org_id, record.key_id, record.kek_id, record.generation)
+        )
+
+    async def signer(self, org_id: UUID, record: SigningKeyRecord) -> Ed25519PrivateKey:
+        """What signs spend tokens. Raises Refusal."""
+        context = signing_context(org_id, record.key_id, record.kek_id, record.generation)
+        return Ed25519PrivateKey.from_private_bytes(await self._opened_key(org_id, record, context))
+
+    async def _opened_key(self, org_id: UUID, record: SealedKey, context: Context) -> bytes:
+        opened = self.opened_keys.get(record.key_id)
+        if opened is None:
+            owner = organisation_context(org_id, record.kek_id, record.generation)
+            try:
+                kek = await self.organisation_keys.unwrap(owner, record.wrapped)
+                opened = unseal(kek, context, record.sealed)
+            except SealBroken:
+                raise Refusal(
+                    503,
+                    "binding_key_unreadable",
+                    f"the {context.purpose} cannot be opened with this master key",
+                ) from None
+            self.opened_keys[record.key_id] = opened
+        return opened
+
+    def stranger(self, refusal: Stranger, method: str, path: str, address: str) -> None:
+        """Count a credential that is nobody's."""
+        self.strangers.came(self.clock(), refusal.code, method, path, refusal.shown, address)
 
     def _refused_again(self, row: Row, times: int) -> None:
         """Write up, in one row, how often a caller repeated a refused call."""

@@ -1,6 +1,7 @@
 """The jobs process: loops that run on their own, behind an ASGI face for health and metrics only."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -10,6 +11,7 @@ from visionality.jobs.burn import watch
 from visionality.jobs.deliver import Deliverer, Mail
 from visionality.jobs.health import metrics
 from visionality.jobs.reaper import Reaper
+from visionality.jobs.tidy import tidy
 from visionality.ledger.writer import LedgerWriter
 from visionality.runtime.clock import Clock
 from visionality.runtime.lifespan import lifespan
@@ -74,11 +76,13 @@ class JobsApp:
         ]
 
     async def _watch(self) -> None:
-        """Look for budgets that burn, and send what is to be sent, for ever."""
+        """Look for budgets that burn, send what is to be sent and forget what is over, for ever."""
         while True:
             try:
                 self._told += await asyncio.to_thread(watch, self._jobs_dsn, self._clock())
                 await asyncio.to_thread(self._deliverer.deliver)
+                skew = timedelta(seconds=self._settings.binding_skew)
+                await asyncio.to_thread(tidy, self._jobs_dsn, self._clock(), skew)
             except psycopg.Error as error:
                 log.warning("burn_waits", error=str(error), error_type=type(error).__name__)
             except Exception:

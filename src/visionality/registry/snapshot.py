@@ -6,7 +6,7 @@ A gateway polls the organisations' revisions and reloads those that moved. An ad
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +17,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from visionality.core.window import Period
+from visionality.core.level import STRICT
+from visionality.core.spend_token import TrustedKey, by_kid
+from visionality.core.window import EVER, Period
 from visionality.runtime.sql import statements
 
 log = structlog.get_logger()
@@ -65,6 +67,67 @@ class Grant:
     """The providers to which calls without a meter may go, as JSON text: each with the US dollars of a request or null."""
     business_unit: str | None
     """The project's, else the team's."""
+    previous_hmac: bytes | None
+    """Of the handle before the last rotation, which goes on until `previous_until`."""
+    previous_until: datetime | None
+    rotation: int
+    level: int
+    scopes: frozenset[str]
+    """What it may do: `call` a model, `mint` spend tokens."""
+    models: tuple[str, ...]
+    """As globs; none allows all, as with the two below."""
+    providers: tuple[str, ...]
+    networks: tuple[str, ...]
+    callers: tuple[str, ...]
+    service_id: UUID | None
+    """Whose binding keys prove its requests."""
+    org_epoch: int
+    """The organisation's when it was issued, and the person's; it ends when either moves on."""
+    person_epoch: int
+    person_epoch_now: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRecord:
+    """A project as a spend token may name it."""
+
+    project_id: str
+    customer_id: str | None
+    gl_code: str | None
+    business_unit: str | None
+    passthrough: str | None
+    level_floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKey:
+    """Where a key stands that only the gateway opens."""
+
+    key_id: UUID
+    sealed: bytes
+    kek_id: UUID
+    generation: int
+    wrapped: bytes
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BindingKeyRecord(SealedKey):
+    """A service's second factor."""
+
+    service_id: UUID
+    thumbprint: bytes
+    retires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeyRecord(SealedKey):
+    """What spend tokens and envelopes are signed with."""
+
+    public: bytes
+    active_from: datetime
+    active_until: datetime | None
+    verify_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +225,14 @@ class Organisation:
     prices: tuple[PriceRecord, ...]
     time_zone: str
     """In which its budgets' periods begin: an IANA name."""
+    level_floor: int
+    epoch: int
+    projects: Mapping[str, ProjectRecord]
+    customers: frozenset[str]
+    binding_keys: Mapping[str, BindingKeyRecord]
+    """By id, as a proof names it."""
+    signing_keys: tuple[SigningKeyRecord, ...]
+    revoked_tokens: frozenset[UUID]
     budgets: tuple[BudgetRecord, ...]
     markups: tuple[MarkupRecord, ...]
     """In the order in which they came into force."""
@@ -171,10 +242,31 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All organisations, and their grants by keyed hash of the handle."""
+    """All organisations, their grants by keyed hash of the handle and by id, and the keys that sign tokens, by kid."""
 
     organisations: Mapping[UUID, Organisation] = field(default_factory=dict)
     grants: Mapping[bytes, Grant] = field(default_factory=dict)
+    grants_by_id: Mapping[UUID, Grant] = field(default_factory=dict)
+    trusted: Mapping[bytes, Sequence[TrustedKey]] = field(default_factory=dict)
+
+
+def snapshot_of(organisations: Mapping[UUID, Organisation]) -> Snapshot:
+    """The organisations with what is looked up in them. A revoked signing key is trusted by nobody."""
+    grants = [grant for org in organisations.values() for grant in org.grants]
+    by_handle = {grant.previous_hmac: grant for grant in grants if grant.previous_hmac}
+    by_handle |= {grant.handle_hmac: grant for grant in grants}
+    trusted = by_kid(
+        TrustedKey(str(org.org_id), key.public, key.active_from, key.verify_until or EVER[1])
+        for org in organisations.values()
+        for key in org.signing_keys
+        if key.revoked_at is None
+    )
+    return Snapshot(
+        MappingProxyType(organisations),
+        MappingProxyType(by_handle),
+        MappingProxyType({grant.key_id: grant for grant in grants}),
+        MappingProxyType(trusted),
+    )
 
 
 class SnapshotKeeper:
@@ -190,6 +282,7 @@ class SnapshotKeeper:
         self._polled_at = float("-inf")
         self.gateways = 1
         """How many gateways there are, this one among them."""
+        self.installation_id: UUID | None = None
         self._wanted = asyncio.Event()
         self._snapshot = Snapshot()
 
@@ -247,12 +340,9 @@ class SnapshotKeeper:
             for organisation in moved:
                 self._changed(organisation)
             organisations = {**known, **{organisation.org_id: organisation for organisation in moved}}
-            self._snapshot = Snapshot(
-                MappingProxyType(organisations),
-                MappingProxyType(
-                    {grant.handle_hmac: grant for org in organisations.values() for grant in org.grants}
-                ),
-            )
+            self._snapshot = snapshot_of(organisations)
+        if self.installation_id is None:
+            self.installation_id = await self._connection.fetchval(_SQL["installation"])
         self.gateways = max(1, await self._connection.fetchval(_SQL["gateways"]))
         self._polled_at = started
         self._polled.set()
@@ -272,18 +362,35 @@ async def _load(connection: asyncpg.Connection, org_id: UUID, revision: int) -> 
     async def fetch(name: str) -> list[Any]:
         return list(await connection.fetch(_SQL[name], org_id))
 
+    itself = await connection.fetchrow(_SQL["organisation"], org_id)
+    time_zone, level_floor, epoch = itself or ("UTC", STRICT, 0)
     return Organisation(
         org_id,
         revision,
-        tuple(Grant(*record) for record in await fetch("keys")),
+        tuple(_grant(record) for record in await fetch("keys")),
         {record["provider"]: ProviderRecord(*record) for record in await fetch("providers")},
         tuple(PriceRecord(*record) for record in await fetch("prices")),
-        await connection.fetchval(_SQL["time_zone"], org_id),
+        time_zone,
+        level_floor,
+        epoch,
+        {record["project_id"]: ProjectRecord(*record) for record in await fetch("projects")},
+        frozenset(record["customer_id"] for record in await fetch("customers")),
+        {str(record["key_id"]): BindingKeyRecord(*record) for record in await fetch("binding_keys")},
+        tuple(SigningKeyRecord(*record) for record in await fetch("signing_keys")),
+        frozenset(record["jti"] for record in await fetch("revoked_tokens")),
         tuple(_budget(record) for record in await fetch("budgets")),
         tuple(MarkupRecord(*record) for record in await fetch("markups")),
         tuple(HintRecord(*record) for record in await fetch("hints")),
         tuple(RateLimitRecord(*record) for record in await fetch("rate_limits")),
     )
+
+
+_LISTS = ("models", "providers", "networks", "callers")
+
+
+def _grant(record: Mapping[str, Any]) -> Grant:
+    lists = {name: tuple(record[name]) for name in _LISTS}
+    return Grant(**{**record, **lists, "scopes": frozenset(record["scopes"])})
 
 
 def _budget(record: Mapping[str, Any]) -> BudgetRecord:

@@ -28,6 +28,7 @@ class Settings:
     web_port: int = 8701
     jobs_port: int = 8702
     master_key: str | None = None
+    key_provider: str | None = None
     sandbox_url: str | None = None
     max_body_bytes: int = 32 * 1024 * 1024
     body_timeout: float = 60.0
@@ -40,6 +41,8 @@ class Settings:
     drain_seconds: float = 30.0
     drain_at_once: int = 64
     batch_poll: float = 30.0
+    binding_skew: float = 60.0
+    trusted_hops: int = 0
     card_origins: frozenset[str] | None = None
     smtp_url: str | None = None
     mail_from: str = "visionality@localhost"
@@ -118,6 +121,7 @@ _readers: dict[str, Callable[[str], Any]] = {
     "web_port": _port,
     "jobs_port": _port,
     "master_key": str,
+    "key_provider": str,
     "sandbox_url": _url,
     "max_body_bytes": _whole,
     "body_timeout": _seconds,
@@ -130,6 +134,8 @@ _readers: dict[str, Callable[[str], Any]] = {
     "drain_seconds": _seconds,
     "drain_at_once": _whole,
     "batch_poll": _seconds,
+    "binding_skew": _seconds,
+    "trusted_hops": _whole,
     "card_origins": _origins,
     "smtp_url": _mail_server,
     "mail_from": str,
@@ -142,6 +148,10 @@ def _out_of_range(found: Mapping[str, Any]) -> list[str]:
     for name, value in found.items():
         if name.endswith("_port") and not 0 <= value <= 65535:
             mistakes.append(f"VIS_{name.upper()}={value}: expected a port from 0 to 65535")
-        elif isinstance(value, (int, float)) and not name.endswith("_port") and value <= 0:
+        elif name == "binding_skew" and not 15 <= value <= 300:
+            mistakes.append(f"VIS_BINDING_SKEW={value:g}: expected 15 to 300 seconds")
+        elif name == "trusted_hops" and not 0 <= value <= 10:
+            mistakes.append(f"VIS_TRUSTED_HOPS={value}: expected 0 to 10")
+        elif isinstance(value, (int, float)) and not name.endswith(("_port", "_hops")) and value <= 0:
             mistakes.append(f"VIS_{name.upper()}={value}: expected more than 0")
     return mistakes

@@ -181,7 +181,7 @@ class Collector:
         if organisation is None:
             raise NotNow("its organisation is not there any more")
         target = BY_DIALECT[draft.dialect]
-        upstream = upstream_for(gateway, organisation, target)
+        upstream = await upstream_for(gateway, organisation, target)
         if upstream.name != draft.provider:
             raise NotNow(f"it was submitted to {draft.provider}, and calls now go to {upstream.name}")
         return target, upstream, reader_of(target)

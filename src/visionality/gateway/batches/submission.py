@@ -61,8 +61,11 @@ async def weighed(
     upstream: Upstream,
     client: Client,
     document: dict[str, Any],
-) -> Ask:
-    """What a submission asks for. Its row learns of its lines what it would of a single call. Raises Refusal."""
+) -> tuple[Ask, set[str | None]]:
+    """What a submission asks for, and of which models. Its row learns of its lines what it would of a single call.
+
+    Raises Refusal.
+    """
     weight = Weight(gateway.books[row.org_id], _lines_go_to(target, document), upstream, gateway.clock())
     deadline, presence = client.deadline, client.presence
     cut = deadline.cut
@@ -86,7 +89,7 @@ async def weighed(
         presence.watchers.discard(cut)
     _describe(row, weight, organisation)
     weighed_all = Weighed(min(weight.nusd, LARGEST_NUSD), weight.unpriced)
-    return Ask(None, stream=False, output_limit=None, batch=weighed_all)
+    return Ask(None, stream=False, output_limit=None, batch=weighed_all), weight.models
 
 
 def _describe(row: Row, weight: "Weight", organisation: Organisation) -> None:

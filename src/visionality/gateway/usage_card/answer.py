@@ -5,7 +5,9 @@ its end customer, or of itself. Reading is bounded: one query at a time, and its
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,17 +18,18 @@ import structlog
 from visionality.core.call import Headers, Refusal
 from visionality.core.row import NIL, Row
 from visionality.core.window import bounds
-from visionality.gateway import client
-from visionality.gateway.authenticate import check, grant_of, presented
+from visionality.gateway import binding, client
+from visionality.gateway.authenticate import check, presented, principal_of
 from visionality.gateway.budgets import Draw
 from visionality.gateway.client import Send
 from visionality.gateway.dialects import CHAT_COMPLETIONS
+from visionality.gateway.principal import Principal
 from visionality.gateway.refusals import refuse
 from visionality.gateway.state import Gateway
 from visionality.gateway.usage_card.card import Card, Limits, Scope, Spent, card
 from visionality.gateway.usage_card.page import page
 from visionality.ledger.connection import AWAY
-from visionality.registry.snapshot import Grant, Organisation, SnapshotStale
+from visionality.registry.snapshot import Organisation, SnapshotStale
 from visionality.runtime.ids import uuid7
 from visionality.runtime.sql import statements
 
@@ -57,8 +60,10 @@ class UsageCards:
         self._one_at_a_time = asyncio.Lock()
         self._cards: dict[tuple[UUID, str, str], Card] = {}
 
-    async def answer(self, method: str, headers: Headers, query: str, send: Send) -> None:
+    async def answer(self, scope: Mapping[str, Any], send: Send) -> None:
         """Answer one request for a card, whatever its method."""
+        method, headers = scope["method"], tuple(scope["headers"])
+        query = scope["query_string"].decode("latin-1")
         cors = self._cors(headers)
         if method == "OPTIONS":
             await client.answer(send, 204, cors, b"")
@@ -71,7 +76,7 @@ class UsageCards:
             )
             return
         try:
-            made = await self._card(headers)
+            made = await self._card(scope, headers)
         except Refusal as refusal:
             await self._refuse(send, refusal, cors)
             return
@@ -109,18 +114,21 @@ class UsageCards:
             (b"access-control-max-age", b"600"),
         ]
 
-    async def _card(self, headers: Headers) -> Card:
+    async def _card(self, scope: Mapping[str, Any], headers: Headers) -> Card:
         """The card of the caller. Raises Refusal."""
         gateway = self._gateway
         try:
             snapshot = await gateway.snapshots.current()
         except SnapshotStale as error:
             raise Refusal(503, "revocation_stale", str(error)) from None
-        grant = grant_of(gateway, snapshot, presented(headers))
         now = gateway.clock()
-        check(grant, now)
-        scope, draw = self._scope(snapshot.organisations[grant.org_id], grant, now)
-        key = (grant.org_id, scope.kind, scope.value)
+        principal = principal_of(gateway, snapshot, presented(headers))
+        grant = principal.grant
+        organisation = snapshot.organisations[grant.org_id]
+        check(organisation, principal, now)
+        await binding.prove_empty(gateway, organisation, principal, scope, now)
+        whose, draw = self._scope(organisation, principal, now)
+        key = (grant.org_id, whose.kind, whose.value)
         found = self._cards.get(key)
         if found is not None and found.as_of + STANDS > now:
             return found
@@ -128,19 +136,22 @@ class UsageCards:
             found = self._cards.get(key)
             if found is not None and found.as_of + STANDS > now:
                 return found
-            made = await self._read(grant.org_id, scope, draw, now)
+            made = await self._read(grant.org_id, whose, draw, now)
         if len(self._cards) >= KEPT:
             self._cards.clear()
         self._cards[key] = made
         return made
 
-    def _scope(self, organisation: Organisation, grant: Grant, now: datetime) -> tuple[Scope, Draw | None]:
+    def _scope(
+        self, organisation: Organisation, principal: Principal, now: datetime
+    ) -> tuple[Scope, Draw | None]:
         """What the card is of, and the budget that it has."""
+        grant = principal.grant
         zone = ZoneInfo(organisation.time_zone)
         multiplier = self._gateway.multiplier(grant)
         drawn = {
             draw.budget.scope_kind: draw
-            for draw in reversed(self._gateway.budgets[grant.org_id].draws(_whose(grant), now))
+            for draw in reversed(self._gateway.budgets[grant.org_id].draws(_whose(principal), now))
         }
         for kind in OWN:
             if draw := drawn.get(kind):
@@ -186,8 +197,9 @@ class UsageCards:
         return card(scope, limits, [Spent(*line) for line in lines], refused_at, now)
 
 
-def _whose(grant: Grant) -> Row:
+def _whose(principal: Principal) -> Row:
     """A call of this key, as far as its own scopes go."""
+    grant = principal.grant
     return Row(
         org_id=grant.org_id,
         request_id=NIL,
@@ -196,6 +208,7 @@ def _whose(grant: Grant) -> Row:
         agent_sub=grant.agent_sub,
         sso_sub=grant.sso_sub,
         key_id=grant.key_id,
+        spend_token_id=principal.token_id,
         project_id=grant.project_id,
         customer_id=grant.customer_id,
     )

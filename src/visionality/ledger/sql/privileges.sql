@@ -8,7 +8,7 @@ with recursive
 law(name, kind, writers) as (values
   ('request_logs',  'p', array['vis_writer']),
   ('budget_events', 'p', array['vis_writer']),
-  ('key_events',    'p', array['vis_web', 'vis_jobs']),
+  ('key_events',    'p', array['vis_web', 'vis_jobs', 'vis_writer']),
   ('admin_events',  'p', array['vis_web', 'vis_jobs']),
   ('seals',         'r', array['vis_sealer'])),
 -- A scoped role sees one organisation; the others see all of them, and the two that audit must.

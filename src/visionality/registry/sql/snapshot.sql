@@ -3,9 +3,11 @@
 -- name: revisions
 select org_id, revision from vis.org_revisions;
 
--- name: time_zone
--- An organisation that is gone has no budgets either.
-select coalesce((select time_zone from vis.orgs_v1 where org_id = $1), 'UTC');
+-- name: installation
+select installation_id from vis.installation;
+
+-- name: organisation
+select time_zone, level_floor, epoch from vis.orgs_v1 where org_id = $1;
 
 -- name: gateways
 -- How many gateways show a sign of life.
@@ -14,8 +16,28 @@ select count(*) from vis.writers
 
 -- name: keys
 select org_id, key_id, handle_hmac, expires_at, revoked_at, agent_sub, agent_owner, sso_sub, team_id, cost_center,
-       project_id, gl_code, customer_id, task_id, task_class, memo, url, passthrough, business_unit
+       project_id, gl_code, customer_id, task_id, task_class, memo, url, passthrough, business_unit,
+       previous_hmac, previous_until, rotation, level, scopes, models, providers, networks, callers, service_id,
+       org_epoch, person_epoch, person_epoch_now
   from vis.keys_v1 where org_id = $1;
+
+-- name: projects
+select project_id, customer_id, gl_code, business_unit, passthrough, level_floor from vis.projects_v1 where org_id = $1;
+
+-- name: customers
+select customer_id from vis.customers_v1 where org_id = $1;
+
+-- name: binding_keys
+select binding_key_id as key_id, sealed, kek_id, generation, wrapped, revoked_at, service_id, thumbprint, retires_at
+  from vis.binding_keys_v1 where org_id = $1;
+
+-- name: signing_keys
+select signing_key_id as key_id, sealed, kek_id, generation, wrapped, revoked_at, public, active_from, active_until, verify_until
+  from vis.signing_keys_v1 where org_id = $1 order by active_from;
+
+-- name: revoked_tokens
+-- Nobody asks after a token that has expired.
+select jti from vis.revoked_tokens_v1 where org_id = $1 and until > now();
 
 -- name: providers
 select provider, base_url, on_abort, credential_id, sealed, kek_id, generation, wrapped, options

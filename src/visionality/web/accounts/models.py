@@ -13,6 +13,10 @@ class Organisation(models.Model):
     name = models.CharField(max_length=200)
     time_zone = models.CharField(max_length=60, default="UTC", db_default="UTC")
     """In which its budgets' days, weeks, months and quarters begin: an IANA name."""
+    level_floor = models.SmallIntegerField(default=0, db_default=0)
+    """The least that every key of it must show (core/level.py)."""
+    epoch = models.IntegerField(default=1, db_default=1)
+    """Only ever grows: what was issued under an earlier one is revoked."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -29,6 +33,8 @@ class Person(models.Model):
     org = models.ForeignKey(Organisation, on_delete=models.PROTECT)
     sso_sub = models.CharField(max_length=255)
     name = models.CharField(max_length=200)
+    epoch = models.IntegerField(default=1, db_default=1)
+    """Only ever grows: what was issued for them under an earlier one is revoked."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

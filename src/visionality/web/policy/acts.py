@@ -91,7 +91,7 @@ def add_project(
         act,
         Project,
         "project",
-        {"key": _name(key)},
+        {"key": checked_name(key)},
         name=name or key,
         customer=paying,
         gl_code=gl_code,
@@ -135,7 +135,7 @@ def close_passthrough(act: Act, key: str, provider: str) -> None:
 
 
 def add_customer(act: Act, key: str, name: str) -> EndCustomer:
-    return _add(act, EndCustomer, "customer", {"key": _name(key)}, name=name or key)
+    return _add(act, EndCustomer, "customer", {"key": checked_name(key)}, name=name or key)
 
 
 def add_team(act: Act, key: str, name: str, cost_center: str, business_unit: str = "") -> Team:
@@ -143,7 +143,7 @@ def add_team(act: Act, key: str, name: str, cost_center: str, business_unit: str
         act,
         Team,
         "team",
-        {"key": _name(key)},
+        {"key": checked_name(key)},
         name=name or key,
         cost_center=cost_center,
         business_unit=_unit(business_unit),
@@ -177,7 +177,7 @@ def add_provider(
     options: Mapping[str, Any] | None = None,
 ) -> ProviderCredential:
     """Seal a provider's key. An earlier one of the same provider is retired in the same act."""
-    kek, record = _organisation_key(act, keys)
+    kek, record = organisation_key(act, keys)
     ProviderCredential.objects.filter(org_id=act.org_id, provider=provider, retired_at=None).update(
         retired_at=act.now
     )
@@ -235,6 +235,17 @@ def set_price(
     return made
 
 
+def organisation_key(act: Act, keys: KeyProvider) -> tuple[bytes, OrganisationKey]:
+    """The 32 bytes that secrets of the organisation are sealed under, and their record; made when there is none."""
+    record = OrganisationKey.objects.filter(org_id=act.org_id).order_by("-generation").first()
+    if record is not None:
+        context = organisation_context(act.org_id, record.id, record.generation)
+        return keys.unwrap(context, bytes(record.wrapped)), record
+    kek, kek_id = os.urandom(32), uuid7()
+    wrapped = keys.wrap(organisation_context(act.org_id, kek_id, 1), kek)
+    return kek, OrganisationKey.objects.create(id=kek_id, org_id=act.org_id, generation=1, wrapped=wrapped)
+
+
 def _add(act: Act, model: type[_Model], kind: str, key: dict[str, str], **columns: Any) -> _Model:
     ((_, value),) = key.items()
     made, is_new = model._default_manager.get_or_create(org_id=act.org_id, **key, defaults=columns)  # noqa: SLF001
@@ -245,17 +256,8 @@ def _add(act: Act, model: type[_Model], kind: str, key: dict[str, str], **column
     return made
 
 
-def _organisation_key(act: Act, keys: KeyProvider) -> tuple[bytes, OrganisationKey]:
-    record = OrganisationKey.objects.filter(org_id=act.org_id).order_by("-generation").first()
-    if record is not None:
-        context = organisation_context(act.org_id, record.id, record.generation)
-        return keys.unwrap(context, bytes(record.wrapped)), record
-    kek, kek_id = os.urandom(32), uuid7()
-    wrapped = keys.wrap(organisation_context(act.org_id, kek_id, 1), kek)
-    return kek, OrganisationKey.objects.create(id=kek_id, org_id=act.org_id, generation=1, wrapped=wrapped)
-
-
-def _name(key: str) -> str:
+def checked_name(key: str) -> str:
+    """The name as it is. Raises BadName."""
     if not _KEY.fullmatch(key):
         raise BadName(
             f"{key!r} cannot be a key: expected letters, digits, `.`, `_` or `-`, at most 80, a letter or digit first"

@@ -2,6 +2,7 @@
 
 from visionality.web.policy.models.alerts import AlertChannel
 from visionality.web.policy.models.budgets import Budget, RateLimit
+from visionality.web.policy.models.floors import FloorRequest
 from visionality.web.policy.models.names import AgentIdentity, EndCustomer, Project, Team
 from visionality.web.policy.models.providers import OrganisationKey, PriceOverride, ProviderCredential
 from visionality.web.policy.models.rules import CostSplit, Markup, ModelHint
@@ -12,6 +13,7 @@ __all__ = [
     "Budget",
     "CostSplit",
     "EndCustomer",
+    "FloorRequest",
     "Markup",
     "ModelHint",
     "OrganisationKey",

@@ -55,6 +55,8 @@ class Project(models.Model):
     business_unit = models.CharField(max_length=80, blank=True, default="", db_default="")
     passthrough = models.JSONField(default=dict, db_default={})
     """The providers to which its keys may pass calls without a meter, each with the US dollars of a request or None."""
+    level_floor = models.SmallIntegerField(default=0, db_default=0)
+    """The least that every key of it must show (core/level.py)."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

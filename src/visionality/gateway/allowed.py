@@ -1,0 +1,69 @@
+"""What a key may do, beyond what it may spend: where it is used from, for what, and with which models (promise K1)."""
+
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from visionality.core.call import Headers, Refusal
+from visionality.core.narrowing import is_from, is_named
+from visionality.registry.snapshot import Grant
+
+CALL, MINT = "call", "mint"
+
+
+def peer_of(scope: Mapping[str, Any]) -> str:
+    """The address of whoever is connected."""
+    peer = scope.get("client")
+    return peer[0] if peer else ""
+
+
+def client_address(peer: str, headers: Headers, hops: int) -> str:
+    """Whose address a request comes from, where so many proxies of ours stand before the gateway.
+
+    Each of them appends the address that it saw, so only the last `hops` are believed; empty where there are fewer.
+    """
+    if hops == 0:
+        return peer
+    seen = [
+        part.strip() for name, value in headers if name == b"x-forwarded-for" for part in value.split(b",")
+    ]
+    if len(seen) < hops:
+        return ""
+    try:
+        return str(ip_address(seen[-hops].decode("ascii")))
+    except ValueError:
+        return ""
+
+
+def check_scope(grant: Grant, scope: str) -> None:
+    """Raise Refusal where the key is not for this."""
+    if scope not in grant.scopes:
+        meant = "call models" if scope == CALL else "mint spend tokens"
+        raise Refusal(403, "scope_denied", f"this key may not {meant}: issue one with `--scope {scope}`")
+
+
+def check_network(grant: Grant, address: str) -> None:
+    """Raise Refusal where the key is pinned to other networks."""
+    if not is_from(grant.networks, address):
+        raise Refusal(403, "network_denied", "this key may not be used from this network")
+
+
+def check_models(grant: Grant, provider: str, models: Iterable[str | None]) -> None:
+    """Raise Refusal for a provider or a model that the key is not for; a call that names no model names none of its own."""
+    if grant.providers and provider not in grant.providers:
+        raise Refusal(403, "model_not_allowed", f"this key may not be used for {provider}")
+    if not grant.models:
+        return
+    for model in models:
+        if model is None:
+            raise Refusal(403, "model_not_allowed", "this key is for certain models: name one in the request")
+        if not is_named(grant.models, model):
+            raise Refusal(403, "model_not_allowed", f"this key may not be used for {model}")
+
+
+def fallbacks(document: dict[str, Any]) -> list[str | None]:
+    """The further models that a body names for the case that the first is away (OpenRouter's `models`, `route`)."""
+    named = document.get("models")
+    if not isinstance(named, list):
+        return []
+    return [model if isinstance(model, str) else None for model in named]

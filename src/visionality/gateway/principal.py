@@ -1,0 +1,21 @@
+"""Who calls, once the credential is known to be real: a grant, or the narrower one of a spend token."""
+
+from dataclasses import dataclass
+
+from visionality.registry.snapshot import Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """What a credential stands for; whether it may be used now is still to be checked."""
+
+    grant: Grant
+    """What its rows say and what it may do: the key's own, narrowed by a spend token."""
+    token_sha256: bytes
+    """Of the credential as it was sent."""
+    token_id: str | None = None
+    """The spend token's, where it is one."""
+    thumbprint: str | None = None
+    """The one binding key that it names; a handle goes with any live one of its service."""
+    ended: str | None = None
+    """Why the credential itself is over, whatever its grant allows: `revoked`, `expired` or `not_yet_valid`."""
