@@ -9,11 +9,11 @@ import json
 import anthropic
 import openai
 import pytest
+
+from gateway.calls import CHAT, CLAUDE, GPT, ask, body_of, new_id
 from visionality_client import BindingKey, Signer, mint
 from visionality_client.httpx2_auth import BindingAuth
 from visionality_client.sealed import new_keypair, open_sealed
-
-from gateway.calls import CHAT, CLAUDE, GPT, ask, body_of, new_id
 
 ONE = [{"role": "user", "content": "Summarise this visit in one line."}]
 CALLER = "svc:clinic-app"

@@ -2,7 +2,6 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -198,8 +197,6 @@ def test_a_key_is_for_calls_or_for_minting_as_it_was_issued(backend, parent):
 def test_a_token_ends_with_its_time(backend, parent):
     token = backend.minted(parent, project_id="client_glow", ttl_seconds=1)
     backend.product.until(lambda: backend.post(token).header("x-acc-error") == "spend_token_expired")
-    expires = datetime.fromtimestamp(claims_of(token)["exp"], UTC)
-    assert timedelta(0) <= datetime.now(UTC) - expires < timedelta(seconds=30)
 
 
 def test_a_tokens_usage_card_is_its_own(backend, parent):
