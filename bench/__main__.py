@@ -17,6 +17,7 @@ import uvloop
 
 from bench.budgets import PROCESSES, WAITING, on_one_window
 from bench.caller import Caller, request
+from bench.keys import claims_a_second, flood, of_themselves
 from bench.process import used
 from bench.rows import measure
 from visionality.postgres import read_endpoint
@@ -24,6 +25,8 @@ from visionality.postgres.access import Access
 from visionality.runtime.ids import uuid7
 
 CALLS = int(os.environ.get("BENCH_CALLS", "6000"))
+FLOOD_SECONDS = 10
+PACE = 50
 PROMPT = "word " * 90
 BLOCKING = json.dumps(
     {"model": "gpt-4o", "max_tokens": 200, "messages": [{"role": "user", "content": PROMPT}]}
@@ -198,6 +201,46 @@ def hot_budget(data_dir: Path) -> None:
     )
 
 
+async def keys(summary: dict[str, object], key: str, data_dir: Path) -> None:
+    """Tokens, proofs and claims; then good calls at a steady pace, alone and beside a flood of bad credentials."""
+    print("\n### Keys\n")
+    for name, microseconds in of_themselves().items():
+        print(f"* {name}: {microseconds:.1f} µs")
+    dsn = Access(data_dir, read_endpoint(data_dir), None).dsn("vis_writer")
+    for waiting in (1, 16, 64):
+        rate, middle = await claims_a_second(dsn, waiting, CALLS // 2)
+        print(f"* replay claims, {waiting} waiting: {rate:,.0f}/s, p50 {middle:.2f} ms")
+    gateway = urlsplit(str(summary["gateway"])).port or 0
+    known: dict[str, int] = summary["pids"]  # type: ignore[assignment]
+    print("\n| good calls, 50 a second | p50 ms | p99 ms |\n|---|---:|---:|")
+    for _ in range(2):
+        alone = await paced(gateway, key)
+        print(f"| alone | {percentile(alone, 50):.2f} | {percentile(alone, 99):.2f} |")
+        before, stop = used(known["gateway"]).cpu_s, asyncio.Event()
+        flooding = asyncio.create_task(flood(gateway, BLOCKING, 60, stop))
+        beside = await paced(gateway, key)
+        stop.set()
+        rate = await flooding
+        cpu = (used(known["gateway"]).cpu_s - before) / FLOOD_SECONDS * 100
+        name = f"beside {rate:,.0f} bad tokens a second (gateway at {cpu:.0f} % of a core)"
+        print(f"| {name} | {percentile(beside, 50):.2f} | {percentile(beside, 99):.2f} |")
+
+
+async def paced(port: int, key: str) -> list[float]:
+    """Seconds that each of some calls at a steady pace took."""
+    loop = asyncio.get_running_loop()
+    text, took = request(port, "/v1/chat/completions", key, BLOCKING), []
+    _, caller = await loop.create_connection(Caller, "127.0.0.1", port)
+    began = time.perf_counter()
+    for at in range(FLOOD_SECONDS * PACE):
+        await asyncio.sleep(max(0.0, began + at / PACE - time.perf_counter()))
+        sent = time.perf_counter()
+        await caller.call(text)
+        took.append(time.perf_counter() - sent)
+    caller.close()
+    return took
+
+
 async def write_rows(data_dir: Path) -> None:
     """The writer of one process, fed directly."""
     dsn = Access(data_dir, read_endpoint(data_dir), None).dsn("vis_writer")
@@ -259,6 +302,7 @@ def main() -> None:
             uvloop.run(scenarios(summary, key))
             uvloop.run(budgets(summary, {"no budget": key, **more_keys}))
             hot_budget(Path(data_dir))
+            uvloop.run(keys(summary, key, Path(data_dir)))
             total, most = rows(data_dir)
             gateway = used(summary["pids"]["gateway"])
             print(

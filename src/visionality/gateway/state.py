@@ -1,7 +1,7 @@
 """What every call of one gateway process shares."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -167,19 +167,19 @@ class Gateway:
 
     async def binding_key(self, org_id: UUID, record: BindingKeyRecord) -> bytes:
         """A service's second factor, opened once. Raises Refusal."""
-        return await self._opened_key(
-            org_id, record, binding_context(org_id, record.key_id, record.kek_id, record.generation)
-        )
+        return await self._opened_key(org_id, record, binding_context)
 
     async def signer(self, org_id: UUID, record: SigningKeyRecord) -> Ed25519PrivateKey:
         """What signs spend tokens. Raises Refusal."""
-        context = signing_context(org_id, record.key_id, record.kek_id, record.generation)
-        return Ed25519PrivateKey.from_private_bytes(await self._opened_key(org_id, record, context))
+        return Ed25519PrivateKey.from_private_bytes(await self._opened_key(org_id, record, signing_context))
 
-    async def _opened_key(self, org_id: UUID, record: SealedKey, context: Context) -> bytes:
+    async def _opened_key(
+        self, org_id: UUID, record: SealedKey, bound_to: Callable[[UUID, UUID, UUID, int], Context]
+    ) -> bytes:
         opened = self.opened_keys.get(record.key_id)
         if opened is None:
             owner = organisation_context(org_id, record.kek_id, record.generation)
+            context = bound_to(org_id, record.key_id, record.kek_id, record.generation)
             try:
                 kek = await self.organisation_keys.unwrap(owner, record.wrapped)
                 opened = unseal(kek, context, record.sealed)

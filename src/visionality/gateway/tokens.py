@@ -37,7 +37,7 @@ class Tokens:
         self, snapshot: Snapshot, text: str, digest: bytes, now: datetime, monotonic: float
     ) -> Principal:
         """Whose token it is. Raises BadToken for one that can be tied to nobody."""
-        claims = self._claims(snapshot, text, digest, now, monotonic)
+        claims = self.claims(snapshot, text, digest, now, monotonic)
         grant = snapshot.grants_by_id.get(_uuid(claims.par or claims.jti))
         if grant is None or str(grant.org_id) != claims.org:
             raise BadToken("invalid", "the key that it stands for is not known here")
@@ -47,9 +47,8 @@ class Tokens:
             return Principal(grant, digest, None, claims.bnd.th, ended)
         return Principal(narrowed(organisation, grant, claims), digest, claims.jti, claims.bnd.th, ended)
 
-    def _claims(
-        self, snapshot: Snapshot, text: str, digest: bytes, now: datetime, monotonic: float
-    ) -> Claims:
+    def claims(self, snapshot: Snapshot, text: str, digest: bytes, now: datetime, monotonic: float) -> Claims:
+        """What a token says, whatever that says of times. Raises BadToken."""
         if snapshot.trusted is not self._trusted:
             self._known.clear()
             self._trusted = snapshot.trusted
