@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -9,6 +11,7 @@ from hashlib import sha256
 from statistics import median
 from uuid import UUID
 
+import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -138,9 +141,9 @@ async def claims_a_second(dsn: str, waiting: int, claims: int) -> tuple[float, f
     return rate, median(took) * 1000
 
 
-async def flood(port: int, body: bytes, seconds: float, stop: asyncio.Event) -> float:
+async def flood(port: int, body: bytes, seconds: float) -> float:
     """Send credentials that are nobody's, paced; how many a second it came to."""
-    loop, sent = asyncio.get_running_loop(), 0
+    loop = asyncio.get_running_loop()
     texts = [
         request(port, "/v1/chat/completions", credential, body)
         for credential in (from_entropy(os.urandom(32)), "vis2_live_" + "A" * 700 + "_000000", "sk-nobody")
@@ -150,7 +153,7 @@ async def flood(port: int, body: bytes, seconds: float, stop: asyncio.Event) -> 
     async def one(number: int) -> int:
         _, caller = await loop.create_connection(Caller, "127.0.0.1", port)
         made = 0
-        while not stop.is_set() and time.perf_counter() - began < seconds:
+        while time.perf_counter() - began < seconds:
             due = began + (made * FLOODERS + number) / FLOOD
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             answer = await caller.call(texts[made % len(texts)])
@@ -161,3 +164,13 @@ async def flood(port: int, body: bytes, seconds: float, stop: asyncio.Event) -> 
 
     sent = sum(await asyncio.gather(*(one(number) for number in range(FLOODERS))))
     return sent / (time.perf_counter() - began)
+
+
+def flooding(port: int, seconds: float) -> "subprocess.Popen[str]":
+    """The flood from a process of its own; it prints how many a second it came to."""
+    command = [sys.executable, "-m", "bench.keys", str(port), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+if __name__ == "__main__":
+    print(uvloop.run(flood(int(sys.argv[1]), b"{}", float(sys.argv[2]))))
