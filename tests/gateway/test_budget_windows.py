@@ -34,7 +34,7 @@ from visionality.core.row import Row
 from visionality.core.scope import KINDS
 from visionality.core.window import PERIODS, bounds, window_id
 from visionality.gateway.budgets import _VALUES, Budgets
-from visionality.registry.snapshot import BudgetRecord, Organisation
+from visionality.registry.snapshot import BudgetRecord
 
 MOMENT = timedelta(seconds=1)
 
@@ -113,6 +113,8 @@ MEMBERS = {
 }
 """What a row has of a scope, where that is a text of its own."""
 NAMES = st.sampled_from(["a", "b", "*"])
+TOKENS = {name: str(UUID(int=1000 + number)) for number, name in enumerate("ab*")}
+"""A spend token is named by its id; a call cannot name one as it likes."""
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia"])
 
 
@@ -138,14 +140,20 @@ def a_budget(number: int, kind: str, value: str, period: str) -> BudgetRecord:
 
 
 def budgets_of(budgets: Sequence[BudgetRecord], zone: str) -> Budgets:
-    return Budgets(Organisation(ORG, 1, (), {}, (), zone, tuple(budgets), (), (), ()))
+    return Budgets(ORG, zone, budgets)
 
 
 @st.composite
 def some_budgets(draw: Any) -> list[BudgetRecord]:
     scopes = st.tuples(st.sampled_from(KINDS), NAMES, st.sampled_from(PERIODS))
+
+    def value_of(kind: str, name: str) -> str:
+        if kind == "spend_token" and name != "*":
+            return TOKENS[name]
+        return "" if kind == "organisation" else name
+
     return [
-        a_budget(number, kind, "" if kind == "organisation" else value, period)
+        a_budget(number, kind, value_of(kind, value), period)
         for number, (kind, value, period) in enumerate(draw(st.lists(scopes, max_size=12)))
     ]
 
@@ -170,12 +178,15 @@ def test_a_call_draws_once_on_every_budget_of_what_it_is_for_whatever_the_clock_
     budgets, values, zone, moments
 ):
     """Lessons, row 2: one list of scopes, and nobody is outside of it."""
+    token = {"spend_token": TOKENS[values["spend_token"]]} if "spend_token" in values else {}
+    values |= token
     known, of_row = budgets_of(budgets, zone), values | {"organisation": ""}
     wanted = {
         budget.budget_id: of_row[budget.scope_kind]
         for budget in budgets
         if budget.scope_kind in of_row and budget.scope_value in {of_row[budget.scope_kind], "*"}
     }
+    wanted |= {UUID(own): own for own in token.values()}  # and its own hard limit
     for now in moments:
         draws = known.draws(a_row(values), now)
         assert len(draws) == len(wanted)

@@ -36,7 +36,7 @@ HOLD_GRACE = timedelta(minutes=5)
 """A hold outlives the longest call by this much, so that only a call that nobody watches any more can expire."""
 
 
-_NO_DRAWS: list[Draw] = []
+_NO_DRAWS: Sequence[Draw] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ async def hold_again(
 
 def wanted(
     gateway: Gateway, row: Row, target: Target, upstream: Upstream, request: Request, ask: Ask
-) -> tuple[Hold, list[Draw]]:
+) -> tuple[Hold, Sequence[Draw]]:
     """The hold that a call needs before it may leave: its worst case, in the windows of its budgets. Raises Refusal."""
     now = gateway.clock()
     amount, is_priced, draws = 0, True, _NO_DRAWS
@@ -200,7 +200,7 @@ def _shorter(
     target: Target,
     upstream: Upstream,
     asked: tuple[Request, Ask, dict[str, Any]],
-    refused: tuple[Hold, list[Draw], Denial],
+    refused: tuple[Hold, Sequence[Draw], Denial],
 ) -> tuple[Request, Ask] | None:
     """The call with the answer that its budgets can still afford, where all that refused it allow that."""
     (request, ask, document), (made, draws, denial) = asked, refused

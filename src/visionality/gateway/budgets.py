@@ -4,7 +4,7 @@ One list of scopes, the narrowest first, and nobody is outside of it: a budget f
 name that was never seen before like any other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -14,13 +14,13 @@ from visionality.core.call import Refusal
 from visionality.core.row import Row
 from visionality.core.window import EVER, bounds, window_id
 from visionality.ledger.writer import Denial, Window
-from visionality.registry.snapshot import BudgetRecord, Organisation
+from visionality.registry.snapshot import BudgetRecord
 
 BLOCKED = "spend_token_blocked"
 EACH = "*"
 BUSINESS_UNIT = "business_unit"
 REMEMBERED = 10_000
-"""Windows that are kept at hand; there is one for each value where a budget is for each."""
+"""Windows, and lists of them, that are kept at hand; there is one for each value where a budget is for each."""
 
 SPEND_TOKEN = "spend_token"  # noqa: S105 -- a kind of scope
 
@@ -50,28 +50,45 @@ class Draw(NamedTuple):
     window: Window
 
 
+class _Drawn(NamedTuple):
+    """What calls with the same values draw on between two moments."""
+
+    since: datetime
+    until: datetime
+    draws: Sequence[Draw]
+
+
 class Budgets:
     """The live budgets of one organisation at one revision."""
 
-    def __init__(self, organisation: Organisation) -> None:
-        self._org_id = organisation.org_id
-        self._zone = ZoneInfo(organisation.time_zone)
+    def __init__(self, org_id: UUID, time_zone: str, live: Iterable[BudgetRecord]) -> None:
+        self._org_id = org_id
+        self._zone = ZoneInfo(time_zone)
         self._windows: dict[tuple[UUID, str], Window] = {}
+        self._drawn: dict[tuple[str | None, ...], _Drawn] = {}
         by_kind: dict[str, dict[str, list[BudgetRecord]]] = {}
-        for budget in organisation.budgets:
+        for budget in live:
             by_kind.setdefault(budget.scope_kind, {}).setdefault(budget.scope_value, []).append(budget)
         self._scopes = [(_VALUES[kind], by_kind[kind]) for kind in _VALUES if kind in by_kind]
 
-    def draws(self, row: Row, now: datetime) -> list[Draw]:
+    def draws(self, row: Row, now: datetime) -> Sequence[Draw]:
         """What the call of this row draws on now; a budget whose scope the row has no value of does not apply."""
+        values = (row.spend_token_id, *[value_of(row) for value_of, _ in self._scopes])
+        known = self._drawn.get(values)
+        if known is not None and known.since <= now < known.until:
+            return known.draws
         drawn = [self._own(row.spend_token_id, now)] if row.spend_token_id else []
-        for value_of, budgets in self._scopes:
-            value = value_of(row)
+        for value, (_, budgets) in zip(values[1:], self._scopes, strict=True):
             if value is not None:
                 for name in dict.fromkeys((value, EACH)):  # a client may call its model `*`
                     drawn += [
                         Draw(budget, self._window(budget, value, now)) for budget in budgets.get(name, ())
                     ]
+        since = max((draw.window.starts_at for draw in drawn), default=EVER[0])
+        until = min((draw.window.ends_at for draw in drawn), default=EVER[1])
+        if len(self._drawn) >= REMEMBERED:
+            self._drawn.clear()
+        self._drawn[values] = _Drawn(since, until, drawn)
         return drawn
 
     def _own(self, token_id: str, now: datetime) -> Draw:

@@ -124,7 +124,9 @@ class Gateway:
             )
             for record in organisation.prices
         )
-        self.budgets[organisation.org_id] = Budgets(organisation)
+        self.budgets[organisation.org_id] = Budgets(
+            organisation.org_id, organisation.time_zone, organisation.budgets
+        )
         self.repeats.forget_all()
         self.limits.follow(organisation)
         self.markups[organisation.org_id] = Dated(organisation.markups)

@@ -1,7 +1,7 @@
 """What one transaction of the ledger writer carries, with the numbers it carries it under."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
@@ -99,6 +99,7 @@ class Numbers:
 class Moved:
     """What a batch changes in one window."""
 
+    org_id: UUID
     held_nusd: int = 0
     spent_nusd: int = 0
     asked_nusd: int = 0
@@ -119,8 +120,8 @@ class Batch:
     wants: list[int] = field(default_factory=list)
     """Of each event, the place among `makes` of the hold that it begins, from 1; 0 for none."""
     rows: list[Row] = field(default_factory=list)
-    windows: dict[tuple[UUID, UUID], Moved] = field(default_factory=dict)
-    """By organisation and id."""
+    windows: dict[UUID, Moved] = field(default_factory=dict)
+    """By id, which no two organisations share."""
     may_refuse: bool = False
     """Whether each hold comes with the denial that is written in its place when it is refused."""
 
@@ -146,13 +147,13 @@ class Batch:
         """Tell the works whose holds were refused, by what `commit_batch` answered."""
         if not refused or left is None or not any(refused):
             return
-        keys = self._ordered()
-        lefts = {window_id: nusd for (_, window_id), nusd in zip(keys, left, strict=True)}
+        ids = self._ordered()
+        lefts = dict(zip(ids, left, strict=True))
         makers = (work for work in self.works if work.make is not None and not work.granted)
         for work, refusing in zip(makers, refused, strict=True):
             if refusing and work.make is not None:
                 of_its_own = {window_id: lefts[window_id] for window_id in work.make.windows}
-                work.denial = Denial(keys[refusing - 1][1], of_its_own)
+                work.denial = Denial(ids[refusing - 1], of_its_own)
 
     def witness(self) -> tuple[str, tuple[UUID, datetime, UUID]]:
         """A query and a key that tell whether this batch was committed: all of it was, or nothing."""
@@ -164,8 +165,8 @@ class Batch:
 
     def _begin(self, now: datetime, hold: Hold) -> None:
         self.makes.append(hold)
-        for window_id in hold.windows:
-            self.windows.setdefault((hold.org_id, window_id), Moved()).asked_nusd += hold.amount_nusd
+        for moved in self._of(hold):
+            moved.asked_nusd += hold.amount_nusd
         self._event(now, "reserve", hold, hold.amount_nusd, None, want=len(self.makes))
 
     def _go_on(self, now: datetime, rest: Hold) -> None:
@@ -190,10 +191,18 @@ class Batch:
             self._event(now, "overage", hold, over_nusd, None)
 
     def _move(self, hold: Hold, held_nusd: int, spent_nusd: int) -> None:
-        for window_id in hold.windows:
-            moved = self.windows.setdefault((hold.org_id, window_id), Moved())
+        for moved in self._of(hold):
             moved.held_nusd += held_nusd
             moved.spent_nusd += spent_nusd
+
+    def _of(self, hold: Hold) -> Iterator[Moved]:
+        """The windows of a hold."""
+        windows = self.windows
+        for window_id in hold.windows:
+            moved = windows.get(window_id)
+            if moved is None:
+                moved = windows[window_id] = Moved(hold.org_id)
+            yield moved
 
     def _event(
         self,
@@ -215,22 +224,23 @@ class Batch:
             denied = event_leaf(replace(event, kind="deny"))
         return (*astuple(event), event_leaf(event), want, denied)
 
-    def _ordered(self) -> list[tuple[UUID, UUID]]:
+    def _ordered(self) -> list[UUID]:
         """The windows in the order in which every writer locks them."""
-        return sorted(self.windows)
+        windows = self.windows
+        return sorted(windows, key=lambda window_id: (windows[window_id].org_id.int, window_id.int))
 
     def _moves(self) -> tuple[Any, ...]:
-        keys = self._ordered()
-        place = {key: number for number, key in enumerate(keys, 1)}
-        moved = [self.windows[key] for key in keys]
+        ids = self._ordered()
+        place = {window_id: number for number, window_id in enumerate(ids, 1)}
+        moved = [self.windows[window_id] for window_id in ids]
         places: list[int] = []
         upto: list[int] = []
         for hold in self.makes:
-            places += [place[hold.org_id, window_id] for window_id in hold.windows]
+            places += [place[window_id] for window_id in hold.windows]
             upto.append(len(places))
         return (
-            [org_id for org_id, _ in keys],
-            [window_id for _, window_id in keys],
+            [one.org_id for one in moved],
+            ids,
             [one.held_nusd for one in moved],
             [one.spent_nusd for one in moved],
             [one.asked_nusd for one in moved],
