@@ -364,6 +364,7 @@ def test_what_was_issued_before_a_revocation_of_all_ends_and_what_comes_after_li
     assert key_state(product, before["id"]) == "live"
     product.run(*words, "--reason", "left the company")
     assert key_state(product, before["id"]) == "revoked"
+    product.until(lambda: product.status(before["handle"]) == 401)
     done = product.try_run("key", "rotate", before["id"], "--reason", "quarterly")
     assert (done.returncode, "is revoked" in done.stderr) == (1, True)
     after = issue(product)

@@ -88,6 +88,8 @@ REFUSED = {
     "CONNECT with a path": b"CONNECT / HTTP/1.1\r\n\r\n",
     "port too large": get(b"http://v:99999/"),
     "no host in the target": get(b"http:///p"),
+    "two hosts": get(b"/p", b"host: a", b"host: b"),
+    "two hosts in one": get(b"/p", b"host: a, b"),
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 200,
 }
 
@@ -215,7 +217,6 @@ READ = {
     "marks in the target": (get(b'/p{}|^`"<>[]\\~%zz'), ("GET", b'/p{}|^`"<>[]\\~%zz', b"", b"")),
     "no host": (get(b"/p"), ("GET", b"/p", b"", b"")),
     "empty host": (get(b"/p", b"host:"), ("GET", b"/p", b"", b"")),
-    "two hosts": (get(b"/p", b"host: a", b"host: b"), ("GET", b"/p", b"", b"")),
     "empty lines first": (b"\r\n\r\n" + get(b"/p"), ("GET", b"/p", b"", b"")),
     "two blanks": (b"GET  /p  HTTP/1.1\r\n\r\n", ("GET", b"/p", b"", b"")),
     "zeros before a length": (post(b"content-length: 003", body=b"abc"), ("POST", b"/p", b"", b"abc")),

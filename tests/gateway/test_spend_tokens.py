@@ -269,9 +269,3 @@ class TestRevocation:
         product.run("signing-key", "revoke", listed["id"], "--reason", "the seed was seen")
         product.until(lambda: backend.code(key["envelope"]) == "spend_token_invalid")
         assert backend.code(key["handle"]) == ""
-
-    def test_the_whole_organisation(self, backend, product):
-        key = backend.issue()
-        product.run("org", "revoke-keys", "--reason", "drill", "--yes")
-        self.until_revoked(backend, key["handle"], key["envelope"])
-        assert backend.code(backend.issue()["handle"]) == ""

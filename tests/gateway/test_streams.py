@@ -76,7 +76,9 @@ def test_the_row_stands_before_the_client_has_the_last_event(caller, path):
             with streaming(caller, path, call_id, **plan) as answer:
                 text = b""
                 while TERMINAL[path] not in text:
-                    text += answer.read1()
+                    piece = answer.read1()
+                    assert piece, text
+                    text += piece
                 found = ledger.execute(
                     "select count(*) from vis.request_logs where tags->>'client_request_id' = %s", [call_id]
                 )

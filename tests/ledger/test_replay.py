@@ -87,7 +87,7 @@ async def test_a_connection_that_is_lost_is_made_again(stores, database):
 
 
 async def test_a_database_on_another_timeline_decides_on_no_older_proof(stores, database):
-    """As after a promotion (the real one is in tests/crash/test_replay.py): the timeline was never seen before."""
+    """As after a promotion (the real one is in tests/attacks/test_replay.py): the timeline was never seen before."""
     database.run("delete from vis.replay_fences")
     with pytest.raises(ReplayUnknown):
         await stores[0].claim(a_nonce(1))
