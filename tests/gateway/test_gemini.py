@@ -353,7 +353,9 @@ def test_the_row_stands_before_the_client_has_the_last_chunk(caller, path, last)
             call_id, text = new_id(), b""
             with streaming(caller, path, call_id, chunks=9, split_bytes=pieces) as answer:
                 while last not in text:
-                    text += answer.read1()
+                    piece = answer.read1()
+                    assert piece, text
+                    text += piece
                 found = ledger.execute(
                     "select count(*) from vis.request_logs where tags->>'client_request_id' = %s", [call_id]
                 )

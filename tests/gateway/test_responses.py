@@ -265,7 +265,9 @@ def test_the_row_stands_before_the_client_has_the_last_event(caller):
     with opened(caller.product.gateway, "POST", PATH, headers, body) as answer:
         text = b""
         while b"event: response.completed" not in text:
-            text += answer.read1()
+            piece = answer.read1()
+            assert piece, text
+            text += piece
         assert len(caller.product.rows_of(call_id)) == 1
         text += answer.read()
     assert text.count(b"event: response.completed") == 1
