@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test conformance clients check fmt lock bench crash
+.PHONY: help setup run test conformance clients check fmt lock bench crash redteam
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: $(STAMP) ## speed against the sandbox provider: CPU per call, rates, late
 
 crash: $(STAMP) ## the long crash run: kill -9 of gateway and PostgreSQL under load, 40 rounds
 	@VIS_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/crash -q -s
+
+redteam: $(STAMP) ## the 55 attacks against the running product: attempted, expected, seen
+	@VIS_REDTEAM=1 $(BIN)/python -m pytest tests/attacks -q
 
 lock: $(STAMP) ## resolve the dependencies again and pin them with hashes
 	@$(BIN)/python -m pip install --quiet uv

@@ -138,6 +138,7 @@ def _remove(here: Installation, name: str) -> None:
 def _address(name: str, base_url: str | None) -> str:
     """Where the calls go. Raises UsageError."""
     from visionality.gateway.providers import BY_NAME
+    from visionality.runtime.destination import is_refused
 
     if base_url is None:
         known = BY_NAME.get(name)
@@ -148,6 +149,8 @@ def _address(name: str, base_url: str | None) -> str:
         raise click.UsageError(
             f"--base-url {base_url}: expected an address that starts with https://, without key, query or space"
         )
+    if is_refused(urlsplit(base_url).hostname or ""):
+        raise click.UsageError(f"--base-url {base_url}: no call may go to a machine's metadata service")
     return base_url.rstrip("/")
 
 

@@ -46,7 +46,7 @@ _BODILESS = frozenset({204, 304})
 _FRAMING = frozenset(
     {b"connection", b"content-length", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 )
-_HEEDED = frozenset({b"expect", b"transfer-encoding"})
+_HEEDED = frozenset({b"expect", b"host", b"transfer-encoding"})
 _OURS = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 _REFUSAL = b"\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
 _BREAKS = b"\r\n\0"
@@ -186,9 +186,15 @@ class Connection(asyncio.Protocol):
         self._headers.append((name, value))
 
     def _heed(self, name: bytes, value: bytes) -> None:
-        """Raises ValueError for a transfer coding that nobody undoes here: the body would not be the body."""
+        """Raises ValueError for a transfer coding that nobody undoes here: the body would not be the body.
+
+        And for a request of two hosts (RFC 9112 section 3.2): somebody before us may have gone by the other.
+        """
         if name == b"expect":
             self._expects = value == b"100-continue"
+        elif name == b"host":
+            if b"," in value or b" " in value or any(known == b"host" for known, _ in self._headers):
+                raise ValueError("more than one host")
         elif value != b"chunked":
             raise ValueError("a transfer coding other than chunked")
 

@@ -27,6 +27,8 @@ from visionality.gateway.upstream import Answer, UpstreamBroke, UpstreamSilent, 
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of one blocking answer that are held until its row is durable."""
+SHORTEST_SECRET = 16
+"""Characters of a provider's key; what is shorter stands for none (`EMPTY`, `x`) and is also a word."""
 TAIL_WAIT = 1.0
 """Seconds that a provider may take to end its answer after the terminal event; then its connection is closed."""
 
@@ -137,6 +139,8 @@ class Forwarder:
     async def _whole(self, answer: Answer) -> None:
         exchange, dialect = self.exchange, self.target.route.dialect
         exchange.body = exchange.body or await answer.whole(ANSWER_LIMIT)
+        if answer.status >= 400:
+            self._forget_our_key()
         kind = self.target.route.kind
         if kind not in _READ or answer.status >= 300:
             return
@@ -147,6 +151,14 @@ class Forwarder:
         elif kind in _MUST_BE_READ:
             exchange.metered = self._learned(dialect.reader(self.ask))
             exchange.failure = (502, "upstream_nonsense", "the provider's answer is not of the expected form")
+
+    def _forget_our_key(self) -> None:
+        """A provider's complaint may say the key back that it complains of; no client ever sees it."""
+        exchange, secret = self.exchange, self.upstream.credential[1].rpartition(b" ")[2]
+        if len(secret) < SHORTEST_SECRET:
+            return
+        exchange.body = exchange.body.replace(secret, b"[key]")
+        exchange.headers = tuple((name, value.replace(secret, b"[key]")) for name, value in exchange.headers)
 
     async def _stream(self, answer: Answer, reader: StreamReader) -> None:
         exchange = self.exchange

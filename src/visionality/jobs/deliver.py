@@ -23,6 +23,7 @@ import psycopg
 import structlog
 
 from visionality.runtime.clock import Clock
+from visionality.runtime.destination import is_refused
 from visionality.runtime.sql import statements
 from visionality.vault.webhooks import webhook_key
 
@@ -177,6 +178,9 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> None:
     connection = kind(target.hostname or "", target.port, timeout=PATIENCE)
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")
     try:
+        connection.connect()
+        if is_refused(connection.sock.getpeername()[0]):
+            raise NotDelivered("its name leads to a machine's metadata service")
         connection.request("POST", path, body, headers)
         status = connection.getresponse().status
     except (OSError, HTTPException) as error:

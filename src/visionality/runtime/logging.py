@@ -1,5 +1,6 @@
 """Logs are JSON lines on standard error, snake_case keys, never bodies and never keys."""
 
+import json
 import logging
 import sys
 
@@ -25,8 +26,16 @@ def configure(process: str) -> None:
 
 def let_warnings_through() -> None:
     """Print the standard library's warnings as JSON lines: enough for a process that logs nothing itself."""
-    logging.basicConfig(
-        level=logging.WARNING,
-        stream=sys.stderr,
-        format='{"level": "%(levelname)s", "logger": "%(name)s", "event": "%(message)s"}',
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLine())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+class _JsonLine(logging.Formatter):
+    """One line whatever is in it: a stranger's path may hold quotes and line ends."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {"level": record.levelname, "logger": record.name, "event": record.getMessage()}
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return json.dumps(said)

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import connection
 
+from visionality.runtime.destination import is_refused
 from visionality.runtime.sql import statements
 from visionality.web.policy.acts import Act, AlreadyThere, BadName, Unknown
 from visionality.web.policy.models import AlertChannel
@@ -23,6 +25,8 @@ def add_channel(act: Act, kind: str, target: str) -> AlertChannel:
         raise BadName(f"{target!r} is no mailbox: expected name@example.com")
     if kind == "webhook" and not _ADDRESS.fullmatch(target):
         raise BadName(f"{target!r} is no address: expected https://example.com/path")
+    if kind == "webhook" and is_refused(urlsplit(target).hostname or ""):
+        raise BadName(f"no alert may go to {target}, a machine's metadata service")
     if AlertChannel.objects.filter(org_id=act.org_id, kind=kind, target=target, retired_at=None).exists():
         raise AlreadyThere(f"alerts go to {target} already")
     made = AlertChannel.objects.create(org_id=act.org_id, kind=kind, target=target)
