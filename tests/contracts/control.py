@@ -8,7 +8,16 @@ from psycopg.types.json import Json
 
 from visionality.runtime.ids import uuid7
 
-ONLY_GROW = ("organisation_key", "price_override", "markup", "cost_split", "service", "revoked_token")
+ONLY_GROW = (
+    "organisation_key",
+    "price_override",
+    "markup",
+    "cost_split",
+    "service",
+    "revoked_token",
+    "mapping_file",
+    "agent_identity_period",
+)
 """Tables that take no UPDATE and no DELETE from an application role."""
 
 
@@ -37,6 +46,10 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
             "signing",
             "revoked",
             "floor",
+            "repo",
+            "alias",
+            "map",
+            "period",
         )
     }
     made = {"org_id": org_id, "created_at": "2026-01-01T00:00:00Z"}
@@ -63,6 +76,10 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         "binding_key": {"id": ids["binding"], "org_id": org_id, "service_id": ids["service"], "organisation_key_id": ids["kek"], "sealed": b"b", "thumbprint": b"t" * 32, "made_at": made["created_at"], "retires_at": None, "revoked_at": None},
         "signing_key": {"id": ids["signing"], "org_id": org_id, "organisation_key_id": ids["kek"], "public": b"p" * 32, "sealed": b"s", "made_at": made["created_at"], "active_from": made["created_at"], "active_until": None, "verify_until": None, "revoked_at": None},
         "revoked_token": {"id": ids["revoked"], "org_id": org_id, "jti": ids["revoked"], "until": "2099-01-01T00:00:00Z", "revoked_at": made["created_at"]},
+        "mapped_repo": {"id": ids["repo"], "org_id": org_id, "repo": f"bitbucket.org/{slug}/billing", "name": "billing", "project_id": ids["project"], "customer_id": None, "default_epic": "ARC-100", "branch_pattern": ""},
+        "project_alias": {"id": ids["alias"], "org_id": org_id, "alias": f"{slug}X", "project_id": ids["project"]},
+        "mapping_file": {"id": ids["map"], "org_id": org_id, "version": 1, "content": b"version: 1", "sha256": bytes(32), "applied_by": "cli:alice", "applied_at": made["created_at"]},
+        "agent_identity_period": {"id": ids["period"], "org_id": org_id, "agent_id": ids["agent"], "owner": "Alice", "team_id": ids["team"], "cost_center": "", "gl_code": "", "valid_from": made["created_at"], "made_at": made["created_at"], "announced_at": None},
         "floor_request": {"id": ids["floor"], "org_id": org_id, "project_id": ids["project"], "from_level": 3, "to_level": 2, "requested_by": "cli:alice", "requested_at": made["created_at"], "decided_by": "", "decided_at": None, "approved": None},
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from contracts.control import insert_all
+from visionality.jobs.periods import begin
 from visionality.runtime.ids import uuid7
 
 TIME = "timestamp with time zone"
@@ -39,7 +40,7 @@ VIEWS = {
         "passthrough": "jsonb", "business_unit": "text", "previous_hmac": "bytea", "previous_until": TIME,
         "rotation": "integer", "level": "smallint", "scopes": "text[]", "models": "text[]", "providers": "text[]",
         "networks": "text[]", "callers": "text[]", "service_id": "uuid", "org_epoch": "integer", "person_epoch": "integer",
-        "person_epoch_now": "integer",
+        "person_epoch_now": "integer", "projects": "text[]",
     },
     "markups_v1": {
         "org_id": "uuid", "markup_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(80)",
@@ -53,6 +54,9 @@ VIEWS = {
         "org_id": "uuid", "version": "integer", "provider": "character varying(60)", "model": "character varying(200)",
         "rates": "jsonb", "effective_from": TIME, "source": "character varying(200)",
     },
+    "project_aliases_v1": {
+        "org_id": "uuid", "alias": "character varying(80)", "project_id": "character varying(80)",
+    },
     "projects_v1": {
         "org_id": "uuid", "project_id": "character varying(80)", "customer_id": "character varying(80)", "gl_code": "text",
         "business_unit": "text", "passthrough": "jsonb", "level_floor": "smallint",
@@ -65,6 +69,11 @@ VIEWS = {
     "rate_limits_v1": {
         "org_id": "uuid", "limit_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(255)",
         "requests_per_minute": "integer", "tokens_per_minute": "integer", "created_at": TIME,
+    },
+    "repos_v1": {
+        "org_id": "uuid", "repo": "character varying(400)", "name": "character varying(200)",
+        "project_id": "character varying(80)", "customer_id": "character varying(80)", "default_epic": "text",
+        "branch_pattern": "text",
     },
     "revoked_tokens_v1": {"org_id": "uuid", "jti": "uuid", "until": TIME},
     "schema_migrations_v1": {"migration": "text"},
@@ -90,9 +99,11 @@ READERS = {
     "markups_v1": {"vis_writer"},
     "orgs_v1": EVERYBODY - {"vis_reader", "vis_sealer"},
     "prices_v1": {"vis_writer"},
+    "project_aliases_v1": {"vis_writer"},
     "projects_v1": {"vis_writer"},
     "providers_v1": {"vis_writer"},
     "rate_limits_v1": {"vis_writer"},
+    "repos_v1": {"vis_writer"},
     "revoked_tokens_v1": {"vis_writer"},
     "schema_migrations_v1": EVERYBODY,
     "signing_keys_v1": {"vis_writer"},
@@ -160,7 +171,7 @@ def test_the_gateway_reads_a_key_with_everything_it_is_bound_to(database, arctra
         1,
     ]
     assert row["scopes"] == ["call"]
-    assert [row[name] for name in ("models", "providers", "networks", "callers")] == [[]] * 4
+    assert [row[name] for name in ("models", "providers", "networks", "callers", "projects")] == [[]] * 5
     assert [row[name] for name in ("previous_hmac", "previous_until", "service_id")] == [None] * 3
 
 
@@ -189,6 +200,86 @@ def test_the_gateway_reads_projects_with_their_floor(database, arctrade):
         ]
         query = "select customer_id from vis.customers_v1 where org_id = %s"
         assert connection.execute(query, [arctrade]).fetchall() == [("arctrade",)]
+
+
+def test_the_gateway_reads_repos_and_aliases(database, arctrade):
+    """A2: the customer of the repo goes before that of its project."""
+
+    def shown() -> list[tuple]:
+        with database.as_role("vis_writer") as connection:
+            query = "select repo, name, project_id, customer_id, default_epic, branch_pattern from vis.repos_v1 where org_id = %s"
+            return connection.execute(query, [arctrade]).fetchall()
+
+    assert shown() == [("bitbucket.org/arctrade/billing", "billing", "arctrade", "arctrade", "ARC-100", None)]
+    with database.as_role("vis_web", arctrade) as connection:
+        connection.execute(
+            """with mine as (insert into vis_control.end_customer (id, org_id, key, name, created_at)
+                             values (gen_random_uuid(), %s, 'direct', 'Direct', now()) returning id)
+               update vis_control.mapped_repo set customer_id = mine.id, branch_pattern = '(X-\\d+)' from mine""",
+            [arctrade],
+        )
+    assert shown()[0][3:] == ("direct", "ARC-100", r"(X-\d+)")
+    with database.as_role("vis_writer") as connection:
+        query = "select alias, project_id from vis.project_aliases_v1 where org_id = %s"
+        assert connection.execute(query, [arctrade]).fetchall() == [("arctradeX", "arctrade")]
+
+
+def test_the_gateway_reads_whose_an_agent_is_now_and_its_gl_code_where_the_project_has_none(
+    database, arctrade
+):
+    """A4: the latest period that has begun; one that has not begun changes nothing."""
+
+    def begin(since: str, owner: str, gl_code: str, cost_center: str) -> None:
+        with database.as_role("vis_web", arctrade) as connection:
+            connection.execute(
+                """insert into vis_control.agent_identity_period
+                     (id, org_id, agent_id, owner, team_id, cost_center, gl_code, valid_from, made_at)
+                   select gen_random_uuid(), org_id, id, %s, null, %s, %s, now() + %s::interval, now()
+                     from vis_control.agent_identity where sub = 'agent@arctrade'""",
+                [owner, cost_center, gl_code, since],
+            )
+
+    def shown() -> tuple:
+        with database.as_role("vis_writer") as connection:
+            query = "select agent_owner, team_id, cost_center, gl_code, sso_sub from vis.keys_v1 where org_id = %s"
+            return connection.execute(query, [arctrade]).fetchone()
+
+    assert shown() == ("Alice", "arctrade", "cc-1", None, "alice@arctrade")
+    begin("-1 hour", "Alice K.", "6200", "cc-9")
+    begin("1 hour", "Nobody yet", "6300", "cc-10")
+    begin("-2 hours", "Before her", "6100", "cc-8")
+    assert shown() == ("Alice K.", None, "cc-9", "6200", "alice@arctrade")
+    with database.as_role("vis_web", arctrade) as connection:
+        connection.execute("update vis_control.project set gl_code = '7000'")
+    assert shown()[3] == "7000"
+
+
+def test_a_period_that_has_begun_reaches_the_gateways_once(database, arctrade):
+    """A4: nothing else changes on the day that was said."""
+
+    def revision() -> int:
+        with database.as_role("vis_writer") as connection:
+            query = "select revision from vis.org_revisions where org_id = %s"
+            return connection.execute(query, [arctrade]).fetchone()[0]
+
+    begin(database.dsn("vis_jobs"))
+    with database.as_role("vis_web", arctrade) as connection:
+        connection.execute(
+            """insert into vis_control.agent_identity_period
+                 (id, org_id, agent_id, owner, cost_center, gl_code, valid_from, made_at)
+               select gen_random_uuid(), org_id, id, 'Later', '', '', now() + interval '1 hour', now()
+                 from vis_control.agent_identity"""
+        )
+    before = revision()
+    assert begin(database.dsn("vis_jobs")) == 0
+    with database.as_role("vis_super") as connection:  # the hour passes
+        connection.execute(
+            "update vis_control.agent_identity_period set valid_from = now() where owner = 'Later'"
+        )
+    told = revision()
+    assert begin(database.dsn("vis_jobs")) == 1
+    assert revision() == told + 1 > before
+    assert begin(database.dsn("vis_jobs")) == 0
 
 
 def test_a_binding_key_that_was_revoked_is_shown_for_one_more_day(database, arctrade):

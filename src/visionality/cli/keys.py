@@ -25,6 +25,12 @@ Example: vis key issue --agent alice@arctrade --project HPC --task HPC-1234 --ca
 )
 @click.option("--agent", required=True, help="Who spends, by the agent's subject.")
 @click.option("--project", default="", help="What it is charged to, by its key.")
+@click.option(
+    "--claims",
+    multiple=True,
+    metavar="PROJECT",
+    help="A project that its calls may be charged to, where it is bound to none; any when left out. Repeatable.",
+)
 @click.option("--customer", default="", help="The end customer, by its key; the project's when left out.")
 @click.option("--task", default="", help="Issue or epic key.")
 @click.option("--task-class", default="", help="chat, refactor, review, agent, …")
@@ -136,6 +142,7 @@ def _list(here: Installation, *, in_json: bool) -> None:
                 "scopes": key.scopes,
                 "agent": key.agent.sub,
                 "project": str(key.project or ""),
+                "claims": key.projects,
                 "task": key.task_id,
                 "service": str(key.service or ""),
                 "rotation": key.rotation,

@@ -18,7 +18,7 @@ from visionality.gateway.connection import PRESENCE
 from visionality.gateway.passthrough import is_open, passed
 from visionality.gateway.pipeline import Call
 from visionality.gateway.refusals import refuse
-from visionality.gateway.routes import Target, find, spoken
+from visionality.gateway.routes import Target, find, spoken, without_scope
 from visionality.gateway.state import Gateway
 from visionality.gateway.upstream import Upstream
 from visionality.gateway.usage_card import answer as usage_card
@@ -64,10 +64,10 @@ class GatewayApp:
 
     async def _http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         method, headers = scope["method"], tuple(scope["headers"])
-        path = scope["raw_path"].decode("latin-1")
+        path, purpose = without_scope(scope["raw_path"].decode("latin-1"))
         target = find(method, path, headers)
         if target is not None:
-            await self._call(target, scope, receive, send)
+            await self._call(target, scope, receive, send, purpose)
         elif any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
             refusal = Refusal(
                 426, "upgrade_not_supported", "WebSockets are not served here: send the request over HTTP"
@@ -80,14 +80,16 @@ class GatewayApp:
         elif path == minting.PATH and method == "POST":
             await self._mint(scope, receive, send)
         elif (target := passed(method, path)) and await self._may_pass(target, scope):
-            await self._call(target, scope, receive, send)
+            await self._call(target, scope, receive, send, purpose)
         else:
             refusal = Refusal(
                 404, "route_not_metered", f"{method} on this path is not metered here, so it is not served"
             )
             await refuse(send, spoken(path, headers), refusal, str(uuid7()))
 
-    async def _call(self, target: Target, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def _call(
+        self, target: Target, scope: dict[str, Any], receive: Receive, send: Send, purpose: str | None
+    ) -> None:
         deadlines = self._gateway.deadlines
         client = Client(receive, send, scope["state"][PRESENCE], deadlines.begin())
         query = scope["query_string"].decode("latin-1")
@@ -95,7 +97,7 @@ class GatewayApp:
             path, headers = scope["raw_path"].decode("latin-1"), tuple(scope["headers"])
             peer = peer_of(scope)
             await Call(
-                self._gateway, target, scope["method"], query, headers, client, path, query, peer
+                self._gateway, target, scope["method"], query, headers, client, path, query, peer, purpose
             ).run()
         finally:
             deadlines.end(client.deadline)

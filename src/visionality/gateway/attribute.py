@@ -1,7 +1,7 @@
 """Who pays for a call: the draft of its row, from the bindings of the key.
 
-Level 1 of the resolver: what is bound into the key is proven. The other levels will choose among what a wide key
-allows; none of them can widen it.
+Level 1 of the resolver: what is bound into the key is proven. The other levels choose among what a wide key allows
+(gateway/purpose.py); none of them can widen it.
 """
 
 from decimal import Decimal
@@ -14,7 +14,7 @@ from visionality.core.row import Row
 from visionality.gateway.budgets import BUSINESS_UNIT
 from visionality.gateway.principal import Principal
 from visionality.gateway.routes import Target
-from visionality.registry.snapshot import Organisation
+from visionality.registry.snapshot import Grant, Organisation
 
 RESOLVER_VERSION = 1
 BOUND_LEVEL = 1
@@ -41,10 +41,7 @@ def draft(
         for name, value in reversed(headers)
         if name in _TAGS and (said := clean(value.decode("latin-1"), 128))
     }
-    if grant.business_unit:
-        tags[BUSINESS_UNIT] = grant.business_unit
-    if multiplier != 1:
-        tags[MULTIPLIER] = f"{multiplier.normalize():f}"
+    tags |= _charged_to(grant, multiplier)
     return Row(
         org_id=organisation.org_id,
         request_id=request_id,
@@ -73,6 +70,17 @@ def draft(
         policy_revision=organisation.revision,
         tags=tags or None,
     )
+
+
+def charge_to(row: Row, grant: Grant, multiplier: Decimal) -> None:
+    """Note the business unit, and the multiplier, of a project that was found out after the draft."""
+    tags = {name: said for name, said in (row.tags or {}).items() if name not in {BUSINESS_UNIT, MULTIPLIER}}
+    row.tags = {**tags, **_charged_to(grant, multiplier)} or None
+
+
+def _charged_to(grant: Grant, multiplier: Decimal) -> dict[str, str]:
+    unit = {BUSINESS_UNIT: grant.business_unit} if grant.business_unit else {}
+    return unit if multiplier == 1 else {**unit, MULTIPLIER: f"{multiplier.normalize():f}"}
 
 
 def with_model(row: Row, ask: Ask) -> None:

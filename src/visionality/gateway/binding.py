@@ -16,7 +16,7 @@ from visionality.core.level import OBSERVED, REQUIRED
 from visionality.gateway.principal import Principal
 from visionality.gateway.state import Gateway
 from visionality.ledger.replay import Nonce, ReplayStore, ReplayUnknown
-from visionality.registry.snapshot import BindingKeyRecord, Organisation
+from visionality.registry.snapshot import BindingKeyRecord, Grant, Organisation
 
 _NOBODYS_KEY = bytes(32)
 """With which a proof under an unknown key is checked, so that it takes as long as any other."""
@@ -89,6 +89,22 @@ def announced(headers: Headers, level: int, arrived: datetime, skew: timedelta) 
             ((b"x-vis-server-time", str(int(arrived.timestamp())).encode()),),
         )
     return Announced(proof, caller)
+
+
+def check_floor(organisation: Organisation, grant: Grant, level: int, status: str) -> None:
+    """Raise Unproven where the project that a call turns out to be for has a floor that it does not stand on."""
+    project = organisation.projects.get(grant.project_id or "")
+    floor = project.level_floor if project else 0
+    if floor <= level or (floor <= REQUIRED and status == "verified"):
+        return
+    if floor < OBSERVED and grant.networks:
+        return
+    raise Unproven(
+        401,
+        "binding_required",
+        f"the project that this call is for asks for level L{floor}: use a key of that level",
+        "missing",
+    )
 
 
 async def check(

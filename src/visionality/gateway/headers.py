@@ -24,6 +24,8 @@ _NOT_UP = _HOP_BY_HOP | {
     b"api-key",
     b"x-goog-api-key",
     b"x-litellm-api-key",
+    b"x-litellm-tags",
+    b"x-portkey-metadata",
     b"cookie",
     b"accept-encoding",
     b"openai-organization",
@@ -42,7 +44,7 @@ _NOT_UP = _HOP_BY_HOP | {
     b"x-rewrite-url",
     b"x-goog-fieldmask",
 }
-_NOT_UP_PREFIXES = (b"x-acc-", b"x-vis-", b"x-forwarded-")
+_NOT_UP_PREFIXES = (b"x-acc-", b"x-vis-", b"x-forwarded-", b"helicone-property-")
 _HANDLE = b"visk_live_"
 _NOT_DOWN = _HOP_BY_HOP | {
     b"content-length",

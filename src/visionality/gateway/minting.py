@@ -190,6 +190,8 @@ def _claims(
     """What the token says. Raises Refusal where that is wider than its parent."""
     grant = principal.grant
     project = _same("project_id", wanted.project_id, grant.project_id)
+    if project is not None and not are_within([project], grant.projects):
+        raise _wider("project_id")
     if project is not None and project not in organisation.projects:
         raise Refusal(400, "bad_request", f"there is no project {project}")
     parents = organisation.projects[project].customer_id if project else None

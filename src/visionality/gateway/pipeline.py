@@ -38,6 +38,7 @@ from visionality.gateway.forward import Exchange, Forwarder
 from visionality.gateway.headers import downwards
 from visionality.gateway.limits import Taken
 from visionality.gateway.principal import Principal
+from visionality.gateway.purpose import Asked
 from visionality.gateway.refusals import refuse
 from visionality.gateway.routes import Target, settled
 from visionality.gateway.state import Gateway
@@ -68,6 +69,8 @@ class Call:
     raw_query: str
     peer: str
     """The address that the connection comes from."""
+    scope: str | None = None
+    """What its address says that it is for: the name behind `/at/`."""
     id: UUID = field(default_factory=uuid7)
     started: float = 0.0
     row: Row | None = None
@@ -155,10 +158,22 @@ class Call:
         if self.target.route.kind == "upload" and not passthrough.is_open(grant, self.target.provider):
             submission.check_upload(document)
         attribute.with_model(row, ask)
+        if self.target.route.kind not in attribute.ASKS_NO_MODEL:
+            grant = self._ascribed(row, grant, document, level)
         asks = self.target.route.kind not in attribute.ASKS_NO_MODEL | {"batch"}
         models = [ask.model, *allowed.fallbacks(document)] if asks else []
         allowed.check_models(grant, self.target.provider.name, models)
         return row, request, ask, document
+
+    def _ascribed(self, row: Row, grant: Grant, document: dict[str, Any], level: int) -> Grant:
+        """The grant with the project that the request's evidence leads to. Raises Unproven where that asks for more."""
+        assert self.organisation is not None
+        asked = Asked(self.headers, document, self.target.suffix, self.scope)
+        ascribed = self.gateway.purposes.ascribe(self.organisation, grant, row, asked)
+        if ascribed is not grant:
+            attribute.charge_to(row, ascribed, self.gateway.multiplier(ascribed))
+            binding.check_floor(self.organisation, ascribed, level, row.binding_status)
+        return ascribed
 
     async def _known(self) -> tuple[Principal, Arrived | None]:
         """Whose credential it is, and the body where it had to be read to tell. Raises Refusal."""

@@ -35,6 +35,7 @@ _PLACES = {
     "model_id": r"(?:[A-Za-z0-9._:~-]|%3[Aa]|%2[Ff]){1,2048}",
 }
 _GENERATES = (":generateContent", ":streamGenerateContent")
+_SCOPED = re.compile(r"/at/([A-Za-z0-9][A-Za-z0-9._-]{0,99})(?=/)")
 PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -80,6 +81,12 @@ for _provider in PROVIDERS:
         for _name in (_provider.name, *_provider.aliases):
             _add(f"/{_name}{_route.path}", _provider, _route)
         _add(_route.path, _provider, _route)
+
+
+def without_scope(path: str) -> tuple[str, str | None]:
+    """A path without `/at/NAME` before it, and that name: what the call is for (docs/reference/attribution.md)."""
+    found = _SCOPED.match(path)
+    return (path, None) if found is None else (path[found.end() :], found[1])
 
 
 def find(method: str, path: str, headers: Headers) -> Target | None:

@@ -23,6 +23,7 @@ from visionality.gateway.deadline import Deadlines
 from visionality.gateway.limits import RateLimits
 from visionality.gateway.organisation_keys import OrganisationKeys
 from visionality.gateway.providers import named
+from visionality.gateway.purpose import Purposes
 from visionality.gateway.repeats import Repeats
 from visionality.gateway.strangers import Stranger, Strangers
 from visionality.gateway.tokens import Tokens
@@ -85,6 +86,7 @@ class Gateway:
     """Binding keys and seeds of signing keys, by id."""
     tokens: Tokens = field(default_factory=Tokens)
     strangers: Strangers = field(default_factory=Strangers)
+    purposes: Purposes = field(default_factory=Purposes)
     replays: ReplayStore = field(init=False)
     minting: MintingDesk = field(init=False)
     budgets: dict[UUID, Budgets] = field(default_factory=dict)
@@ -129,6 +131,7 @@ class Gateway:
         )
         self.repeats.forget_all()
         self.limits.follow(organisation)
+        self.purposes.follow(organisation)
         self.markups[organisation.org_id] = Dated(organisation.markups)
         for sealed in (*organisation.binding_keys.values(), *organisation.signing_keys):
             if sealed.revoked_at is not None:

@@ -10,6 +10,7 @@ import structlog
 from visionality.jobs.burn import watch
 from visionality.jobs.deliver import Deliverer, Mail
 from visionality.jobs.health import metrics
+from visionality.jobs.periods import begin
 from visionality.jobs.reaper import Reaper
 from visionality.jobs.tidy import tidy
 from visionality.ledger.writer import LedgerWriter
@@ -76,13 +77,14 @@ class JobsApp:
         ]
 
     async def _watch(self) -> None:
-        """Look for budgets that burn, send what is to be sent and forget what is over, for ever."""
+        """Look for budgets that burn, send what is to be sent, forget what is over, begin what begins; for ever."""
         while True:
             try:
                 self._told += await asyncio.to_thread(watch, self._jobs_dsn, self._clock())
                 await asyncio.to_thread(self._deliverer.deliver)
                 skew = timedelta(seconds=self._settings.binding_skew)
                 await asyncio.to_thread(tidy, self._jobs_dsn, self._clock(), skew)
+                await asyncio.to_thread(begin, self._jobs_dsn)
             except psycopg.Error as error:
                 log.warning("burn_waits", error=str(error), error_type=type(error).__name__)
             except Exception:

@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from visionality.core.attribution import RepoRecord
 from visionality.core.level import STRICT
 from visionality.core.spend_token import TrustedKey, by_kid
 from visionality.core.window import EVER, Period
@@ -85,6 +86,8 @@ class Grant:
     """The organisation's when it was issued, and the person's; it ends when either moves on."""
     person_epoch: int
     person_epoch_now: int
+    projects: tuple[str, ...]
+    """Which a key without a project may claim; none allows all of the organisation's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,9 @@ class Organisation:
     epoch: int
     projects: Mapping[str, ProjectRecord]
     customers: frozenset[str]
+    repos: tuple[RepoRecord, ...]
+    """The mapping file: which repository is for which project."""
+    project_aliases: Mapping[str, str]
     binding_keys: Mapping[str, BindingKeyRecord]
     """By id, as a proof names it."""
     signing_keys: tuple[SigningKeyRecord, ...]
@@ -375,6 +381,8 @@ async def _load(connection: asyncpg.Connection, org_id: UUID, revision: int) -> 
         epoch,
         {record["project_id"]: ProjectRecord(*record) for record in await fetch("projects")},
         frozenset(record["customer_id"] for record in await fetch("customers")),
+        tuple(RepoRecord(*record) for record in await fetch("repos")),
+        {record["alias"]: record["project_id"] for record in await fetch("project_aliases")},
         {str(record["key_id"]): BindingKeyRecord(*record) for record in await fetch("binding_keys")},
         tuple(SigningKeyRecord(*record) for record in await fetch("signing_keys")),
         frozenset(record["jti"] for record in await fetch("revoked_tokens")),
@@ -385,7 +393,7 @@ async def _load(connection: asyncpg.Connection, org_id: UUID, revision: int) -> 
     )
 
 
-_LISTS = ("models", "providers", "networks", "callers")
+_LISTS = ("models", "providers", "networks", "callers", "projects")
 
 
 def _grant(record: Mapping[str, Any]) -> Grant:

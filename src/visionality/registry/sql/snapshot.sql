@@ -18,7 +18,7 @@ select count(*) from vis.writers
 select org_id, key_id, handle_hmac, expires_at, revoked_at, agent_sub, agent_owner, sso_sub, team_id, cost_center,
        project_id, gl_code, customer_id, task_id, task_class, memo, url, passthrough, business_unit,
        previous_hmac, previous_until, rotation, level, scopes, models, providers, networks, callers, service_id,
-       org_epoch, person_epoch, person_epoch_now
+       org_epoch, person_epoch, person_epoch_now, projects
   from vis.keys_v1 where org_id = $1;
 
 -- name: projects
@@ -26,6 +26,12 @@ select project_id, customer_id, gl_code, business_unit, passthrough, level_floor
 
 -- name: customers
 select customer_id from vis.customers_v1 where org_id = $1;
+
+-- name: repos
+select repo, name, project_id, customer_id, default_epic, branch_pattern from vis.repos_v1 where org_id = $1;
+
+-- name: project_aliases
+select alias, project_id from vis.project_aliases_v1 where org_id = $1;
 
 -- name: binding_keys
 select binding_key_id as key_id, sealed, kek_id, generation, wrapped, revoked_at, service_id, thumbprint, retires_at

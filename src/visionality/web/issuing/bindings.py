@@ -34,6 +34,8 @@ class Bindings:
     lifetime: timedelta | None = None
     """As long as its level allows when it is left out."""
     level: int = BEARER
+    claims: tuple[str, ...] = ()
+    """The projects that its calls may claim; empty is any."""
     scopes: tuple[str, ...] = (CALL,)
     models: tuple[str, ...] = ()
     """Names, in which `*` stands for any text."""
@@ -68,6 +70,8 @@ def check(bound: Bindings, level: int) -> None:
         raise BadBinding(f"--level {bound.level}: expected 0 to {STRICT}")
     if not bound.scopes or set(bound.scopes) - {CALL, MINT}:
         raise BadBinding(f"--scope {' '.join(bound.scopes)}: expected {CALL}, {MINT} or both")
+    if bound.project and bound.claims:
+        raise BadBinding("--claims is for a key of no one project: leave --project out")
     _check_life(bound, level)
     if (level >= OBSERVED or MINT in bound.scopes) and not bound.service:
         why = f"at level {level}" if level >= OBSERVED else "that mints"
@@ -97,6 +101,7 @@ def _check_texts(bound: Bindings) -> None:
 
 def _check_lists(bound: Bindings) -> None:
     named = {
+        "claims": (bound.claims, _NAME),
         "model": (bound.models, _NAME),
         "provider": (bound.providers, _NAME),
         "network": (bound.networks, _NAME),

@@ -45,6 +45,7 @@ def issue(act: Act, keys: KeyProvider, bound: Bindings, reason: str = "") -> tup
         memo=bound.memo,
         url=bound.url,
         level=bound.level,
+        projects=_once(found(act, Project, "project", key=claimed).key for claimed in bound.claims),
         scopes=_once(bound.scopes),
         model_globs=_once(bound.models),
         providers=_once(bound.providers),
@@ -154,6 +155,7 @@ def _told(key: VirtualKey, bound: Bindings) -> dict[str, str]:
     told = {
         "shown": key.shown,
         "project": bound.project,
+        "claims": " ".join(key.projects),
         "customer": bound.customer,
         "task": bound.task,
         "expires_at": key.expires_at.isoformat(),

@@ -51,6 +51,8 @@ class VirtualKey(models.Model):
     memo = models.CharField(max_length=200, blank=True)
     url = models.CharField(max_length=400, blank=True)
     level = models.SmallIntegerField(default=0, db_default=0)
+    projects = models.JSONField(default=list, db_default=[])
+    """The projects that a call may claim where the key is bound to none; an empty list is any."""
     scopes = models.JSONField(default=call_only, db_default=["call"])
     model_globs = models.JSONField(default=list, db_default=[])
     """The models that it may call; an empty list allows every one."""

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from visionality.core.scope import Scope
 from visionality.web.accounts.models import Person
 from visionality.web.policy.acts import Act
+from visionality.web.policy.identities import identities
 from visionality.web.policy.models import (
-    AgentIdentity,
     CostSplit,
     EndCustomer,
     Markup,
@@ -65,15 +65,8 @@ def _people(act: Act) -> Records:
 
 
 def _agents(act: Act) -> Records:
-    for one in (
-        AgentIdentity.objects.filter(org_id=act.org_id).select_related("team", "person").order_by("sub")
-    ):
-        yield {
-            "sub": one.sub,
-            "owner": one.owner,
-            "team": str(one.team or ""),
-            "person": str(one.person or ""),
-        }
+    for one in identities(act, act.now).values():
+        yield {"sub": one.agent_sub, "owner": one.owner, "team": one.team, "person": one.sso_sub}
 
 
 def _providers(act: Act) -> Records:

@@ -1,0 +1,54 @@
+"""What a request says about the work it is for, read by one file per client (docs/reference/attribution.md)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from visionality.core.call import Headers
+from visionality.gateway.evidence import (
+    aider,
+    claude_code,
+    cline,
+    codex,
+    continue_cli,
+    copilot_chat,
+    copilot_cli,
+    cursor,
+    explicit,
+    gemini_cli,
+    kilo,
+    mistral_vibe,
+    opencode,
+    qwen_code,
+)
+from visionality.gateway.evidence.said import Found, Said, heard
+
+__all__ = ["CLIENTS", "Found", "Said", "found", "heard", "read"]
+
+CLIENTS = (
+    claude_code,
+    codex,
+    copilot_cli,
+    copilot_chat,
+    cursor,
+    gemini_cli,
+    kilo,
+    opencode,
+    mistral_vibe,
+    qwen_code,
+    cline,
+    continue_cli,
+    aider,
+)
+"""Those that a header tells before those that only their instructions tell."""
+
+
+def read(headers: Headers, document: Mapping[str, Any], path: str) -> Found:
+    """Which client it is and all that it said: what is declared first, then what the client's reader finds."""
+    return found(heard(headers, document, path))
+
+
+def found(request: Said) -> Found:
+    """The same of a request whose parts are taken out already."""
+    by_client = next((one for client in CLIENTS if (one := client.read(request))), Found())
+    return replace(by_client, evidence=explicit.read(request) + by_client.evidence)

@@ -1,0 +1,36 @@
+"""Copilot CLI with an own key: known by its interaction headers on a bare SDK (seen at 1.0.102). It has no session."""
+
+from visionality.core.attribution import Evidence
+from visionality.core.remote import normalised
+from visionality.gateway.evidence.said import Found, Said, block, environment, leading_block, line, version
+
+CLIENT = "copilot-cli"
+_CONFIDENCE = 50
+
+
+def read(said: Said) -> Found | None:
+    """What it said, or None when it is another client."""
+    if "x-interaction-type" not in said.headers or not said.agent.startswith(
+        ("OpenAI/", "Anthropic/", "copilot/")
+    ):
+        return None
+    return Found(
+        CLIENT,
+        version(said.agent) if said.agent.startswith("copilot/") else "",
+        is_subagent=said.headers["x-interaction-type"] == "conversation-subagent",
+        evidence=next(filter(None, map(_environment, _blocks(said))), ()),
+    )
+
+
+def _blocks(said: Said) -> list[str | None]:
+    return [block(text, "environment_context") for text in said.system] + [
+        leading_block(text, "environment_context") for text in said.opening
+    ]
+
+
+def _environment(about: str | None) -> tuple[Evidence, ...]:
+    """The owner and name it writes for GitHub remotes only; else the root of the working copy."""
+    named = line(about, "Git repository: ") or ""
+    repo = normalised(f"github.com/{named}") if named.count("/") == 1 else None
+    root = line(about, "Git repository root: ")
+    return environment(CLIENT, _CONFIDENCE, root, repo=repo) if root or repo else ()

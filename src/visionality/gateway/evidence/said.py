@@ -1,0 +1,241 @@
+"""What a client said in the places that only the client itself writes.
+
+Those are headers, metadata, system blocks, and a wrapper tag at the beginning of a part of a user turn. What a person
+typed and what a tool returned is not among them. Looking costs little however large the body is: few blocks are looked
+at, and of each at most so much.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from visionality.core.attribution import ENVIRONMENT, Evidence
+from visionality.core.call import Headers, clean
+from visionality.core.remote import directory_name
+
+SEARCHED = 128 * 1024
+"""Of a system block: a mark is looked for in its first so many characters. The longest assistants' prompts have half."""
+READ = 16 * 1024
+"""Of the text behind a mark."""
+MOST_BLOCKS = 16
+MOST_LINES = 200
+LONGEST_NAME = 255
+LONGEST_SESSION = 128
+_SYSTEM_ROLES = ("system", "developer")
+_TEXT_PARTS = ("text", "input_text", None)
+_NO_BRANCHES = frozenset({"HEAD", "(no", "(detached", "unknown", "undefined", "null"})
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Which client it is, and what it said about its work."""
+
+    client: str = ""
+    version: str = ""
+    session: str = ""
+    is_subagent: bool = False
+    is_title: bool = False
+    command: str = ""
+    """The client's own command that the turn was started by: "review"."""
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(slots=True)
+class Said:
+    """One request, with its parts taken out once."""
+
+    headers: Mapping[str, str]
+    """The first value of each, by its name in lower case."""
+    document: Mapping[str, Any]
+    path: str
+    every_header: tuple[tuple[str, str], ...] = ()
+    system: tuple[str, ...] = field(init=False)
+    """The system blocks, in order."""
+    opening: tuple[str, ...] = field(init=False)
+    """The text parts of the user turns before the model's first answer."""
+
+    def __post_init__(self) -> None:
+        self.system = tuple(islice(_system(self.document), MOST_BLOCKS))
+        self.opening = tuple(islice(_opening(self.document), MOST_BLOCKS))
+
+    @property
+    def agent(self) -> str:
+        """The user agent."""
+        return self.headers.get("user-agent", "")
+
+    def begins(self, *marks: str) -> bool:
+        """Whether a system block begins with one of them."""
+        return any(block.startswith(marks) for block in self.system)
+
+    def has_tools(self) -> bool:
+        """Whether tools are on offer."""
+        return bool(self.document.get("tools"))
+
+
+def heard(headers: Headers, document: Mapping[str, Any], path: str) -> Said:
+    """The request, as the readers look at it."""
+    every = tuple((name.decode("latin-1").lower(), _text(value)) for name, value in headers)
+    return Said(dict(reversed(every)), document, path, every)
+
+
+def version(agent: str) -> str:
+    """What stands behind the first slash of a user agent."""
+    words = agent.partition("/")[2].split(" ", 1)
+    return clean(words[0].partition("/")[0], 40) or ""
+
+
+def session(value: object) -> str:
+    """A session's id as it may be kept, or nothing."""
+    return value if isinstance(value, str) and clean(value, LONGEST_SESSION) == value else ""
+
+
+def branch_name(value: str | None) -> str | None:
+    """A branch's name; None for a detached head and what git would not take."""
+    name = (value or "").strip().strip("`").partition("...")[0]
+    if not name or name in _NO_BRANCHES or any(char.isspace() for char in name):
+        return None
+    return name if clean(name, LONGEST_NAME) == name else None
+
+
+def commit_hash(value: object) -> str | None:
+    """A commit's hash in lower case, or None."""
+    if not isinstance(value, str) or not 7 <= len(value) <= 64:
+        return None
+    return value.lower() if _HEX.issuperset(value.lower()) else None
+
+
+def json_object(text: object) -> dict[str, Any]:
+    """The object that a header or a field holds as JSON; empty when it holds none."""
+    if not isinstance(text, str) or len(text) > READ:
+        return {}
+    try:
+        value = msgspec.json.decode(text.encode("utf-8", "replace"))
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def environment(
+    client: str,
+    confidence: int,
+    directory: str | None = None,
+    branch: str | None = None,
+    repo: str | None = None,
+) -> tuple[Evidence, ...]:
+    """What an environment block says, when it says anything: a directory's name or a remote, and a branch."""
+    repo = repo or directory_name(directory or "")
+    branch = branch_name(branch)
+    if not repo and not branch:
+        return ()
+    return (Evidence(ENVIRONMENT, f"{client} environment", confidence, repo=repo, branch=branch),)
+
+
+def behind(text: str, mark: str, *, last: bool = False) -> str | None:
+    """The text behind a mark that begins a line, or None. The first such mark counts, or the last."""
+    if last and (at := text.rfind(f"\n{mark}")) >= 0:
+        start = at + 1
+    elif text.startswith(mark):
+        start = 0
+    elif (at := text.find(f"\n{mark}")) >= 0:
+        start = at + 1
+    else:
+        return None
+    start += len(mark)
+    return text[start : start + READ]
+
+
+def block(text: str, tag: str, *, last: bool = False) -> str | None:
+    """What stands between `<tag>` at the beginning of a line and its end, or None."""
+    found = behind(text, f"<{tag}>", last=last)
+    return None if found is None else found.partition(f"</{tag.partition(' ')[0]}>")[0]
+
+
+def leading_block(text: str, tag: str, *, after: tuple[str, ...] = ()) -> str | None:
+    """The same of a part that begins with the tag, or with blocks of those tags and then the tag."""
+    text = text[: 2 * READ].lstrip()
+    for _ in after:
+        for other in after:
+            if text.startswith(f"<{other}>"):
+                text = text.partition(f"</{other}>")[2].lstrip()
+    if not text.startswith(f"<{tag}>"):
+        return None
+    return text[len(tag) + 2 :].partition(f"</{tag}>")[0][:READ]
+
+
+def line(text: str | None, *names: str) -> str | None:
+    """What stands behind the first of the names, on the first line of the text that begins with it."""
+    lines = [each.strip().lstrip("*- \t") for each in (text or "").split("\n", MOST_LINES)[:MOST_LINES]]
+    for name in names:
+        for each in lines:
+            if each.startswith(name):
+                return each[len(name) :].strip()
+    return None
+
+
+def turns(document: Mapping[str, Any]) -> list[Any]:
+    """The turns of a conversation, whatever the dialect calls them."""
+    for name in ("messages", "input", "contents"):
+        if isinstance(turns := document.get(name), list):
+            return turns
+    return []
+
+
+def texts(content: object, longest: int = SEARCHED) -> Iterator[str]:
+    """The beginning of a content's text: of itself, or of the first of its parts that are text."""
+    if isinstance(content, str):
+        yield content[:longest]
+    elif isinstance(content, dict):
+        yield from texts(content.get("parts"), longest)
+    elif isinstance(content, list):
+        for part in content[:MOST_BLOCKS]:
+            text = part.get("text") if isinstance(part, dict) and part.get("type") in _TEXT_PARTS else part
+            if isinstance(text, str):
+                yield text[:longest]
+
+
+def said_by(turn: object) -> str:
+    """The role of a turn; empty for what is no message."""
+    role = turn.get("role") if isinstance(turn, dict) and turn.get("type") in {"message", None} else None
+    return role if isinstance(role, str) else ""
+
+
+def content_of(turn: Mapping[str, Any]) -> object:
+    """What a turn holds."""
+    return turn.get("content", turn.get("parts"))
+
+
+def last_user_texts(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """The text parts of the last turn, when it is the user's."""
+    last = turns(document)[-1:]
+    return tuple(texts(content_of(last[0]), 2 * READ)) if last and said_by(last[0]) == "user" else ()
+
+
+def _system(document: Mapping[str, Any]) -> Iterator[str]:
+    """Anthropic's and Gemini's own field, Responses' instructions, and the turns of the system before any other."""
+    for name in ("system", "instructions", "systemInstruction", "system_instruction"):
+        yield from texts(document.get(name))
+    for turn in turns(document)[:MOST_BLOCKS]:
+        if said_by(turn) not in _SYSTEM_ROLES:
+            return
+        yield from texts(content_of(turn))
+
+
+def _opening(document: Mapping[str, Any]) -> Iterator[str]:
+    for turn in turns(document)[:MOST_BLOCKS]:
+        role = said_by(turn)
+        if role == "user":
+            yield from texts(content_of(turn), 2 * READ)
+        elif role not in _SYSTEM_ROLES:
+            return
+
+
+def _text(value: bytes) -> str:
+    """A header's value: UTF-8 where it is, as newer clients send it."""
+    try:
+        return value[:READ].decode()
+    except UnicodeDecodeError:
+        return value[:READ].decode("latin-1")

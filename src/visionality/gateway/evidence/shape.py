@@ -1,0 +1,59 @@
+"""The shape of a request, as the rules for the task class look at it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from visionality.core.task_class import FILL_IN_MIDDLE, SUBAGENT, TITLE, WITHOUT_TOOLS, Shape
+from visionality.gateway.evidence.said import Found, Said
+
+_OPENING = 200
+_MOST_TOOLS = 256
+_LONGEST_NAME = 80
+_MOST_STOPS = 16
+_STOPS = ("<fim_", "<|fim_", "<\uff5cfim", "<PRE>", "<MID>")
+"""How the marks begin that fill-in-the-middle models stop at."""
+
+
+def shape(said: Said, found: Found) -> Shape:
+    """What of the request the rules may look at."""
+    document = said.document
+    tools = frozenset(_tools(document))
+    traits = {
+        TITLE: found.is_title,
+        SUBAGENT: found.is_subagent,
+        FILL_IN_MIDDLE: _fills_in(said.path, document),
+        WITHOUT_TOOLS: not tools,
+    }
+    return Shape(
+        client=found.client,
+        path=said.path.lstrip("/"),
+        declared=said.headers.get("x-vis-task-class"),
+        openings=tuple(text[:_OPENING] for text in said.system),
+        command=found.command,
+        tools=tools,
+        traits=frozenset(trait for trait, holds in traits.items() if holds),
+    )
+
+
+def _tools(document: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the tools on offer, in every dialect; a tool that has none goes by its type."""
+    tools = document.get("tools")
+    for tool in tools[:_MOST_TOOLS] if isinstance(tools, list) else ():
+        if not isinstance(tool, dict):
+            continue
+        inner = tool.get("function", tool.get("functionDeclarations", tool.get("toolSpec", tool)))
+        for each in inner[:_MOST_TOOLS] if isinstance(inner, list) else (inner,):
+            name = (each.get("name") or each.get("type")) if isinstance(each, dict) else None
+            if isinstance(name, str):
+                yield name[:_LONGEST_NAME].lower()
+
+
+def _fills_in(path: str, document: Mapping[str, Any]) -> bool:
+    """Whether it is a completion with a text behind the gap, or one that stops where such models stop."""
+    stops = document.get("stop")
+    if not path.endswith("/completions") or path.endswith("chat/completions"):
+        return False
+    if isinstance(document.get("suffix"), str) and document["suffix"]:
+        return True
+    each = stops[:_MOST_STOPS] if isinstance(stops, list) else (stops,)
+    return any(isinstance(stop, str) and stop.startswith(_STOPS) for stop in each)

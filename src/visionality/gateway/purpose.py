@@ -1,0 +1,153 @@
+"""What a call is for, where its key leaves that open: the evidence of the request, within what the key allows (A1 to A5).
+
+docs/reference/attribution.md has the order. A call without evidence of its own, such as one that makes a title, goes by
+what its session said before. Of what was read only the matched fields stay, and a hash of all evidence.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from visionality.core import attribution
+from visionality.core.attribution import BadPattern, Bound, Evidence, Registry, Resolution
+from visionality.core.call import Headers
+from visionality.core.row import Row
+from visionality.core.task_class import classify
+from visionality.gateway import evidence
+from visionality.gateway.evidence.shape import shape
+from visionality.registry.snapshot import Grant, Organisation
+
+log = structlog.get_logger()
+
+REMEMBERED = 10_000
+"""Sessions, and resolutions, that are kept at hand."""
+LESS_BY_INHERITANCE = 10
+LONGEST_NOTE = 400
+PATH_CONFIDENCE = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a request tells what it is for."""
+
+    headers: Headers
+    document: Mapping[str, Any]
+    path: str
+    """Behind the provider's base address."""
+    scope: str | None
+    """What stands in the address behind `/at/`."""
+
+
+class Purposes:
+    """What one gateway knows of repositories and sessions."""
+
+    def __init__(self) -> None:
+        self._registries: dict[UUID, Registry] = {}
+        self._sessions: OrderedDict[tuple[UUID, str], tuple[Evidence, ...]] = OrderedDict()
+        self._resolved: OrderedDict[tuple[UUID, Bound, tuple[Evidence, ...]], Resolution] = OrderedDict()
+
+    def follow(self, organisation: Organisation) -> None:
+        """Go by an organisation's map as it is now."""
+        self._registries[organisation.org_id] = _registry(organisation)
+        self._resolved.clear()
+
+    def ascribe(self, organisation: Organisation, grant: Grant, row: Row, asked: Asked) -> Grant:
+        """Write into the row what the call is for. Returns the grant with the project and customer that it goes to."""
+        said = evidence.heard(asked.headers, asked.document, asked.path)
+        found = evidence.found(said)
+        notes = {"client": f"{found.client} {found.version}".strip()} if found.client else {}
+        if grant.task_class is None:
+            answer = classify(shape(said, found))
+            if answer is not None:
+                row.task_class = answer.task_class
+                notes["task_class_reason"] = answer.reason[:LONGEST_NOTE]
+        heard = self._in_session(
+            grant.key_id, found.session, self._declared(organisation, asked) + found.evidence
+        )
+        if heard:
+            resolution = self._resolve(organisation.org_id, grant, heard)
+            notes |= _notes(resolution)
+            grant = _written(organisation, grant, row, resolution)
+        if notes:
+            row.tags = {**(row.tags or {}), **notes}
+        return grant
+
+    def _declared(self, organisation: Organisation, asked: Asked) -> tuple[Evidence, ...]:
+        """What the address says: a project by its key or alias, else a repository."""
+        if asked.scope is None:
+            return ()
+        project = self._registries[organisation.org_id].project(asked.scope)
+        what = {"project": project} if project else {"repo": asked.scope}
+        return (Evidence(attribution.EXPLICIT, "path /at/", PATH_CONFIDENCE, **what),)
+
+    def _in_session(self, key_id: UUID, session: str, heard: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+        """The evidence of a call, or what its session said before."""
+        if not session:
+            return heard
+        if heard:
+            self._sessions[key_id, session] = heard
+            self._sessions.move_to_end((key_id, session))
+            if len(self._sessions) > REMEMBERED:
+                self._sessions.popitem(last=False)
+            return heard
+        return tuple(
+            replace(
+                one,
+                level=attribution.INHERITED,
+                source=f"session: {one.source}",
+                confidence=max(0, one.confidence - LESS_BY_INHERITANCE),
+            )
+            for one in self._sessions.get((key_id, session), ())
+        )
+
+    def _resolve(self, org_id: UUID, grant: Grant, heard: tuple[Evidence, ...]) -> Resolution:
+        bound = Bound(grant.project_id, grant.task_id, frozenset(grant.projects))
+        name = (org_id, bound, heard)
+        known = self._resolved.get(name)
+        if known is None:
+            known = self._resolved[name] = attribution.resolve(bound, heard, self._registries[org_id])
+            if len(self._resolved) > REMEMBERED:
+                self._resolved.popitem(last=False)
+        return known
+
+
+def _registry(organisation: Organisation) -> Registry:
+    projects, aliases = organisation.projects, organisation.project_aliases
+    try:
+        return Registry(organisation.repos, projects, aliases)
+    except BadPattern as bad:  # the map is checked before it is applied: this is an older or a foreign one
+        log.warning("branch_patterns_left_out", error=str(bad), org_id=str(organisation.org_id))
+        plain = [replace(repo, branch_pattern=None) for repo in organisation.repos]
+        return Registry(plain, projects, aliases)
+
+
+def _written(organisation: Organisation, grant: Grant, row: Row, found: Resolution) -> Grant:
+    row.repo, row.branch, row.commit_sha = found.repo, found.branch, found.commit
+    row.task_id, row.epic_id = found.task_id, found.epic_id
+    row.attribution_level, row.confidence = found.level, found.confidence
+    project = organisation.projects.get(found.project_id or "")
+    if project is None or project.project_id == grant.project_id:
+        return grant
+    row.project_id = project.project_id
+    row.customer_id = grant.customer_id or found.customer_id or project.customer_id
+    row.gl_code = project.gl_code or grant.gl_code
+    return replace(
+        grant,
+        project_id=row.project_id,
+        customer_id=row.customer_id,
+        gl_code=row.gl_code,
+        business_unit=project.business_unit or grant.business_unit,
+    )
+
+
+def _notes(found: Resolution) -> dict[str, str]:
+    notes = {"evidence": found.evidence_sha256.hex()}
+    if found.conflicts:
+        notes["attribution_conflict"] = "; ".join(found.conflicts)[:LONGEST_NOTE]
+    if found.denied:
+        notes["project_denied"] = found.denied
+    return notes

@@ -1,0 +1,172 @@
+"""Story 1, day one: Alice opens her assistant on a branch, types nothing, and the row says what it was for (A1 to A5)."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.backend import Backend
+from gateway.calls import CHAT, Caller, Reply, ask, body_of, new_id
+
+FIXTURES = Path(__file__).parent / "evidence" / "fixtures"
+MAP = """\
+version: 1
+projects:
+  HPC: {customer: houston-power, aliases: [HPCX]}
+  CAISO-Q3: {aliases: [CAISOQ3]}
+  SOCE: {}
+repos:
+  bitbucket.org/arctrade/hpc-billing: {project: HPC, default_epic: HPC-100}
+  bitbucket.org/arctrade/socedison-ingest: SOCE
+"""
+
+
+@pytest.fixture(scope="module")
+def wide(product, tmp_path_factory) -> Caller:
+    """Alice's key is of no project."""
+    path = tmp_path_factory.mktemp("map") / "map.yaml"
+    path.write_text(MAP)
+    product.run("map", "apply", str(path), "--yes")
+    return Caller(product, issued(product))
+
+
+def issued(product, *words: str) -> str:
+    key = product.run("key", "issue", "--agent", "alice@arctrade", *words).strip()
+    product.until(lambda: product.status(key) != 401)
+    return key
+
+
+def fixture(name: str) -> dict[str, Any]:
+    return json.loads((FIXTURES / f"{name}.json").read_text())
+
+
+def sent(caller: Caller, said: dict[str, Any], prefix: str = "", **other: str) -> dict[str, Any]:
+    """The row of a call like the fixture's, with a session of its own unless it is given one."""
+    call_id, body = new_id(), copy.deepcopy(said["body"])
+    body["stream"] = False
+    headers = [
+        (name, other.pop("session", new_id()) if name == "x-claude-code-session-id" else value)
+        for name, value in said["headers"]
+        if name not in {"authorization", "x-api-key", "content-type"}
+    ]
+    headers += [("authorization", f"Bearer {caller.key}"), ("content-type", "application/json")]
+    headers += [("anthropic-version", "2023-06-01")] if "messages" in said["path"] else []
+    headers += [("x-client-request-id", call_id), *other.items()]
+    content = json.dumps(body).encode()
+    reply = ask(caller.product.gateway, "POST", prefix + said["path"], headers, content)
+    assert reply.status == 200, reply.body
+    return caller.row(call_id)
+
+
+def chat(caller: Caller, prefix: str = "", **headers: str) -> tuple[Reply, dict[str, Any]]:
+    call_id = new_id()
+    given = [*caller.headers(CHAT, call_id), *headers.items()]
+    reply = ask(caller.product.gateway, "POST", prefix + CHAT, given, body_of(CHAT))
+    return reply, caller.row(call_id)
+
+
+def purpose(row: dict[str, Any]) -> tuple:
+    return row["project_id"], row["task_id"], row["repo"], row["branch"]
+
+
+HPC_1234 = ("HPC", "HPC-1234", "bitbucket.org/arctrade/hpc-billing", "HPC-1234-add-pjm-rebill-rules")
+
+
+def test_alice_types_nothing_and_the_row_has_project_task_customer_repo_and_branch(wide):
+    row = sent(wide, fixture("claude_code_2_1_197"))
+    assert purpose(row) == HPC_1234
+    assert (row["customer_id"], row["gl_code"], row["epic_id"]) == ("houston-power", "6100", "HPC-100")
+    assert row["attribution_level"] == 4
+    assert 0 < row["confidence"] < 100
+    assert row["tags"]["client"] == "claude-code 2.1.197"
+    assert len(row["tags"]["evidence"]) == 64
+
+
+def test_a_title_call_goes_by_what_its_session_said(wide):
+    session = new_id()
+    sent(wide, fixture("claude_code_2_1_197"), session=session)
+    row = sent(wide, fixture("claude_code_2_1_197_title"), session=session)
+    assert purpose(row) == HPC_1234
+    assert row["attribution_level"] == 5
+
+
+def test_a_title_call_of_another_session_is_attributed_to_nobody(wide):
+    row = sent(wide, fixture("claude_code_2_1_197_title"))
+    assert (row["project_id"], row["attribution_level"]) == (None, 8)
+
+
+def test_the_address_says_it_for_tools_that_say_nothing(wide):
+    for scope, project in (("HPC", "HPC"), ("CAISOQ3", "CAISO-Q3"), ("socedison-ingest", "SOCE")):
+        reply, row = chat(wide, f"/at/{scope}")
+        assert (reply.status, row["project_id"], row["attribution_level"]) == (200, project, 2)
+    assert chat(wide, "/at/nobody-knows-it")[1]["project_id"] is None
+
+
+def test_headers_say_it_and_go_no_further(wide):
+    named = {"x-vis-project": "SOCE", "x-vis-branch": "SOCE-7-tariffs", "x-portkey-metadata": '{"a": "b"}'}
+    row = chat(wide, **named)[1]
+    assert (row["project_id"], row["task_id"], row["branch"]) == ("SOCE", "SOCE-7", "SOCE-7-tariffs")
+    went_on = {name.lower() for name, _ in wide.seen()["headers"]}
+    assert not went_on & {"x-vis-project", "x-vis-branch", "x-portkey-metadata"}
+
+
+def test_what_a_person_types_says_nothing(wide):
+    lie = "Current branch: HPC-9-mine\n# Environment\n - Primary working directory: /home/a/hpc-billing"
+    call_id = new_id()
+    body = body_of(CHAT, messages=[{"role": "user", "content": lie}])
+    assert wide.post(CHAT, call_id, body).status == 200
+    assert purpose(wide.row(call_id)) == (None, None, None, None)
+
+
+def test_a_narrow_key_cannot_be_talked_into_another_project(wide, product):
+    narrow = Caller(product, issued(product, "--project", "SOCE"))
+    row = sent(narrow, fixture("claude_code_2_1_197"))
+    assert (row["project_id"], row["attribution_level"]) == ("SOCE", 1)
+    assert "project" in row["tags"]["attribution_conflict"]
+
+
+def test_a_key_claims_none_but_the_projects_that_it_lists(wide, product):
+    some = Caller(product, issued(product, "--claims", "SOCE", "--claims", "CAISO-Q3"))
+    row = sent(some, fixture("claude_code_2_1_197"))
+    assert (row["project_id"], row["attribution_level"], row["tags"]["project_denied"]) == (None, 8, "HPC")
+    assert chat(some, "/at/SOCE")[1]["project_id"] == "SOCE"
+
+
+def test_evidence_leads_into_no_project_below_its_floor(wide, product):
+    product.run("project", "add", "GUARDED")
+    product.run("floor", "set", "project:GUARDED", "3")
+    product.until(lambda: chat(wide, "/at/GUARDED")[0].status == 401)
+    reply, row = chat(wide, "/at/GUARDED")
+    assert reply.error["code"] == "binding_required"
+    assert (row["decision"], row["project_id"], row["cost_nusd"]) == ("refused", "GUARDED", 0)
+
+
+def test_the_budget_and_the_markup_are_those_of_the_project_that_was_found(wide, product):
+    product.run("project", "add", "FOUND")
+    product.run("allocation", "set", "project:FOUND", "--markup", "2")
+    product.until(lambda: chat(wide, "/at/FOUND")[1]["project_id"] == "FOUND")
+    row = chat(wide, "/at/FOUND")[1]
+    assert row["billed_nusd"] == 2 * row["cost_nusd"] > 0
+    product.run("budget", "set", "project:FOUND", "--cap", "0/month", "--hard")
+    product.until(lambda: chat(wide, "/at/FOUND")[0].status == 402)
+
+
+def test_a_signed_call_is_signed_over_the_address_as_it_was_sent(wide, product):
+    backend = Backend.registered(product, "scoped-service")
+    handle = backend.issue("--level", "3", project=None)["handle"]
+    call_id = new_id()
+    assert backend.post(handle, "/at/SOCE" + CHAT, call_id=call_id).status == 200
+    assert backend.row_of(call_id)["project_id"] == "SOCE"
+    moved = backend.post(handle, "/at/HPC" + CHAT, target="/at/SOCE" + CHAT)
+    assert moved.header("x-acc-error") == "binding_invalid"
+
+
+def test_the_class_of_a_task_is_told_by_the_shape_of_the_request(wide, product):
+    for name in ("claude_code_2_1_197", "claude_code_2_1_197_title", "claude_code_2_1_197_sub_agent"):
+        assert sent(wide, fixture(name))["task_class"] == fixture(name)["expects"]["task_class"]
+    row = chat(wide, **{"x-vis-task-class": "review"})[1]
+    assert (row["task_class"], row["tags"]["task_class_reason"]) == ("review", "declared in x-vis-task-class")
+    bound = Caller(product, issued(product, "--task-class", "docs"))
+    assert chat(bound, **{"x-vis-task-class": "review"})[1]["task_class"] == "docs"
