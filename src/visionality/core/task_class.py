@@ -49,10 +49,10 @@ class Rule:
     def fits(self, shape: Shape) -> bool:
         """Whether all of it holds."""
         return (
-            self.client in {"", shape.client}
+            (not self.client or self.client == shape.client)
             and (not self.path or f"/{shape.path}".endswith(f"/{self.path}"))
             and (not self.opening or any(one.startswith(self.opening) for one in shape.openings))
-            and self.command in {"", shape.command}
+            and (not self.command or self.command == shape.command)
             and (not self.tools or not self.tools.isdisjoint(shape.tools))
             and (not self.trait or self.trait in shape.traits)
         )

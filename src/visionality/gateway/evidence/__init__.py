@@ -51,4 +51,5 @@ def read(headers: Headers, document: Mapping[str, Any], path: str) -> Found:
 def found(request: Said) -> Found:
     """The same of a request whose parts are taken out already."""
     by_client = next((one for client in CLIENTS if (one := client.read(request))), Found())
-    return replace(by_client, evidence=explicit.read(request) + by_client.evidence)
+    declared = explicit.read(request)
+    return replace(by_client, evidence=declared + by_client.evidence) if declared else by_client
