@@ -23,8 +23,8 @@ $(STAMP): requirements.lock pyproject.toml
 run: $(STAMP) ## the whole product on this machine: PostgreSQL, gateway, web, jobs
 	@exec $(BIN)/vis up
 
-test: $(STAMP) ## every test (real PostgreSQL, real SDKs, loopback only)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
+test: $(STAMP) ## every test but the long suites (real PostgreSQL, real SDKs, loopback only)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -q --ignore=tests/attacks
 
 conformance: $(STAMP) ## the open usage fixtures: what each vendor's answer says and costs, cut after every event
 	@$(BIN)/python -m pytest tests/conformance -q

@@ -99,7 +99,7 @@ wishes = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=10,
+    max_examples=5,
     deadline=None,
     phases=(Phase.generate,),  # to shrink one would run the command hundreds of times
     suppress_health_check=[HealthCheck.function_scoped_fixture],

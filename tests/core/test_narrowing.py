@@ -3,7 +3,7 @@
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from visionality.core.narrowing import (
@@ -20,8 +20,8 @@ NAMES = st.text("ab-?[", max_size=6)
 
 @given(GLOBS, GLOBS, NAMES)
 def test_no_name_passes_a_narrow_list_that_does_not_pass_the_wide_one(narrow, wide, name):
-    assume(are_globs_within(narrow, wide) and is_named(narrow, name))
-    assert is_named(wide, name)
+    passes = are_globs_within(narrow, wide) and is_named(narrow, name)
+    assert is_named(wide, name) or not passes
 
 
 @given(GLOBS)
@@ -64,8 +64,8 @@ NETWORKS = st.builds(
     st.ip_addresses(v=4, network="10.0.0.0/27"),
 )
 def test_no_address_passes_a_narrow_list_that_does_not_pass_the_wide_one(narrow, wide, address):
-    assume(are_networks_within(narrow, wide) and is_from(narrow, str(address)))
-    assert is_from(wide, str(address))
+    passes = are_networks_within(narrow, wide) and is_from(narrow, str(address))
+    assert is_from(wide, str(address)) or not passes
 
 
 def test_addresses_are_in_networks_of_their_own_kind():

@@ -46,10 +46,11 @@ def opened(
     host = urlsplit(address)
     connection = HTTPConnection(host.hostname, host.port, timeout=WITHIN)
     try:
-        connection.putrequest(method, path, skip_accept_encoding=True)
+        names = {name.lower() for name, _ in headers}
+        connection.putrequest(method, path, skip_host="host" in names, skip_accept_encoding=True)
         for name, value in headers:
             connection.putheader(name, value)
-        if body is not None and not any(name.lower() == "content-length" for name, _ in headers):
+        if body is not None and "content-length" not in names:
             connection.putheader("content-length", str(len(body)))
         connection.endheaders(body)
         with connection.getresponse() as answer:

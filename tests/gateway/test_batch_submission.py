@@ -114,7 +114,7 @@ async def weighed_by(gateway: Gateway, bench: Bench, client: Client) -> tuple[Ro
     organisation: Organisation = (await gateway.snapshots.current()).organisations[bench.org]
     document = {"input_file_id": "file-1", "endpoint": CHAT}
     client.deadline = gateway.deadlines.begin()
-    asked = await weighed(gateway, organisation, row, target, upstream, client, document)
+    asked, _ = await weighed(gateway, organisation, row, target, upstream, client, document)
     return row, asked
 
 

@@ -119,7 +119,6 @@ def test_what_is_the_callers_own_never_reaches_the_provider(caller):
         ("proxy-authorization", "Basic c2VjcmV0"),
         ("proxy-connection", "close"),
         ("x-vis-project", "HPC"),
-        ("x-acc-binding", "proof"),
         ("X-Acc-Task", "HPC-1"),
         ("x-forwarded-for", "10.0.0.7"),
         ("forwarded", "for=10.0.0.7"),

@@ -38,7 +38,7 @@ from visionality.runtime.settings import Settings
 ROUNDS = os.environ.get("VIS_MACHINE_ROUNDS")
 STEPS = 10
 PROFILE = settings(
-    max_examples=int(ROUNDS or 20),
+    max_examples=int(ROUNDS or 12),
     stateful_step_count=STEPS,
     derandomize=ROUNDS is None,
     database=None,

@@ -20,17 +20,26 @@ _FILTERS = {
 }
 SELECTORS = tuple(_FILTERS)
 """What an export can be narrowed to."""
+_SERVED = sql.SQL(
+    "(decision = 'allowed' or cost_nusd <> 0) and (task_class is distinct from 'catalogue' or cost_nusd <> 0)"
+)
 
 
 def rows_of(
     org_id: UUID, start: datetime, end: datetime, wanted: dict[str, str], *, include_sandbox: bool
 ) -> sql.Composed:
     """The condition on `vis.request_logs` for a half-open range; `wanted` maps a selector to its value."""
-    parts = [
+    asked = asked_of(org_id, start, end, wanted, include_sandbox=include_sandbox)
+    return sql.SQL(" and ").join([asked, _SERVED])
+
+
+def asked_of(
+    org_id: UUID, start: datetime, end: datetime, wanted: dict[str, str], *, include_sandbox: bool
+) -> sql.Composed:
+    """The same, with what was asked for and not served."""
+    parts: list[sql.Composable] = [
         sql.SQL("org_id = {}").format(org_id),
         sql.SQL("created_at >= {} and created_at < {}").format(start, end),
-        sql.SQL("(decision = 'allowed' or cost_nusd <> 0)"),
-        sql.SQL("(task_class is distinct from 'catalogue' or cost_nusd <> 0)"),
     ]
     if not include_sandbox:
         parts.append(sql.SQL("provider <> 'sandbox'"))

@@ -10,13 +10,23 @@ import click
 
 Period = tuple[datetime, datetime]
 
+ALL_TIME: Period = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
 def period_options(command: _Command) -> _Command:
     """Give a command its `period`, from exactly one way of saying it."""
+    return _with_period(command, None)
 
+
+def any_period_options(command: _Command) -> _Command:
+    """The same for a command that looks at all time when none is said."""
+    return _with_period(command, ALL_TIME)
+
+
+def _with_period(command: _Command, if_none: Period | None) -> _Command:
     @click.option("--month", help="A month, such as 2026-11.")
     @click.option("--quarter", help="A quarter, such as 2026-Q4.")
     @click.option("--from", "first", type=_DAY, help="First day, UTC.")
@@ -25,8 +35,10 @@ def period_options(command: _Command) -> _Command:
     def wrapped(
         *args: Any, month: str | None, quarter: str | None, first: Any, last: Any, **options: Any
     ) -> Any:
-        ways = [month, quarter, first or last]
-        if sum(way is not None for way in ways) != 1:
+        said = sum(way is not None for way in (month, quarter, first or last))
+        if said == 0 and if_none:
+            return command(*args, period=if_none, **options)
+        if said != 1:
             raise click.UsageError(
                 "say the period once: --month 2026-11, --quarter 2026-Q4, or --from and --to"
             )

@@ -1,0 +1,40 @@
+-- What a task cost, and how much of the spend is attributed, for psycopg. Run as vis_reader in one repeatable-read
+-- transaction that has set vis.org_id. Braces take the filter; all values are literals that psycopg has quoted. A sum is
+-- over all entries, a count of calls over calls.
+
+-- name: sums
+count(*) filter (where entry = 'call') as calls, sum(input_tokens)::bigint as input_tokens,
+       sum(cache_read_tokens)::bigint as cache_read_tokens, sum(cache_write_tokens)::bigint as cache_write_tokens,
+       sum(output_tokens)::bigint as output_tokens, sum(cost_nusd)::bigint as cost_nusd,
+       min(created_at) filter (where entry = 'call') as first_call,
+       max(created_at) filter (where entry = 'call') as last_call
+
+-- name: totals
+select currency, {sums} from vis.request_logs where {filter} group by 1 order by 1;
+
+-- name: people
+select agent_owner, agent_sub, coalesce(model_used, model_requested) as model, currency, {sums}
+  from vis.request_logs where {filter} group by 1, 2, 3, 4 order by sum(cost_nusd) desc, 1, 2, 3, 4;
+
+-- name: places
+select task_id as task, repo, branch, commit_sha, pr_url, currency, {sums}
+  from vis.request_logs where {filter} group by 1, 2, 3, 4, 5, 6 order by min(created_at), 1, 2, 3, 4, 5, 6;
+
+-- name: unserved
+-- A refused row may stand for many that were refused alike.
+select coalesce(sum(coalesce((tags ->> 'repeats')::bigint, 1)) filter (where decision = 'refused'), 0)::bigint as refused,
+       count(*) filter (where decision = 'failed') as failed
+  from vis.request_logs where {filter} and entry = 'call' and cost_nusd = 0;
+
+-- name: coverage
+-- By client without its version, and by the level that found the project.
+select split_part(tags ->> 'client', ' ', 1) as client, attribution_level as level, currency,
+       count(*) filter (where entry = 'call') as calls, sum(cost_nusd)::bigint as cost_nusd,
+       count(*) filter (where entry = 'call' and project_id is null) as unattributed_calls,
+       coalesce(sum(cost_nusd) filter (where project_id is null), 0)::bigint as unattributed_nusd
+  from vis.request_logs where {filter} group by 1, 2, 3 order by 3, 1, 2;
+
+-- name: flagged
+select count(*) filter (where tags ? 'attribution_conflict') as conflicts,
+       count(*) filter (where tags ? 'project_denied') as denied
+  from vis.request_logs where {filter} and entry = 'call';

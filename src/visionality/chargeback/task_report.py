@@ -1,0 +1,69 @@
+"""What a task or an epic cost: in all, by person and model, and over which repos, branches and commits (promise P1).
+
+All of it comes from one snapshot of the rows that a chargeback of the task has, so every part adds up to its total.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from visionality.chargeback.filter import asked_of, rows_of
+from visionality.runtime.sql import statements
+
+_SQL = statements("visionality.chargeback.sql", "reports.sql")
+
+Record = dict[str, Any]
+"""What a line is about, its `currency`, and its sums: `calls`, four counts of tokens, `cost_nusd`, `first_call`, `last_call`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """Calls that were asked for and cost nothing because nothing was served."""
+
+    refused: int
+    failed: int
+
+    def __bool__(self) -> bool:
+        return bool(self.refused or self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReport:
+    """The rows of one task or epic in a half-open range, as a reading transaction sees them."""
+
+    connection: psycopg.Connection[Any]
+    org_id: UUID
+    start: datetime
+    end: datetime
+    wanted: dict[str, str]
+    """A selector of chargeback/filter.py to its value."""
+    include_sandbox: bool = False
+
+    def totals(self) -> list[Record]:
+        """One for each currency."""
+        return list(self._lines("totals"))
+
+    def people(self) -> Iterator[Record]:
+        """`agent_owner`, `agent_sub` and `model`, the dearest first."""
+        return self._lines("people")
+
+    def places(self) -> Iterator[Record]:
+        """`task`, `repo`, `branch`, `commit_sha` and `pr_url`, in the order in which they were first worked on."""
+        return self._lines("places")
+
+    def unserved(self) -> Unserved:
+        where = asked_of(self.org_id, self.start, self.end, self.wanted, include_sandbox=self.include_sandbox)
+        row = self.connection.execute(sql.SQL(_SQL["unserved"]).format(filter=where)).fetchone()
+        assert row is not None
+        return Unserved(row["refused"], row["failed"])
+
+    def _lines(self, name: LiteralString) -> Iterator[Record]:
+        where = rows_of(self.org_id, self.start, self.end, self.wanted, include_sandbox=self.include_sandbox)
+        query = sql.SQL(_SQL[name]).format(filter=where, sums=sql.SQL(_SQL["sums"]))
+        with self.connection.cursor() as cursor:
+            yield from cursor.stream(query)
