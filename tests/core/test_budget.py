@@ -60,7 +60,7 @@ def split(data, total, names):
     return amounts
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(cards, sizes, limits, st.integers(1, 10), st.data())
 def test_no_call_within_its_bounds_costs_more_than_its_hold(rate_card, body_bytes, limit, answers, data):
     most = OUTPUT_TOKENS_WITHOUT_LIMIT * answers if limit is None else limit
@@ -74,7 +74,7 @@ def test_no_call_within_its_bounds_costs_more_than_its_hold(rate_card, body_byte
     assert cost(usage, rate_card).cost_nusd <= worst(rate_card, body_bytes, asked(limit, answers))
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(cards, st.integers(0, 10**5), st.integers(0, 10**5), reaches, st.data())
 def test_no_rounds_within_their_bounds_cost_more_than_the_hold(rate_card, body_bytes, limit, reach, data):
     """The call is played as providers play it: round after round, each reads what there is and adds to it."""
@@ -103,7 +103,7 @@ def test_no_rounds_within_their_bounds_cost_more_than_the_hold(rate_card, body_b
     assert cost(usage, rate_card).cost_nusd <= worst(rate_card, body_bytes, ask)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(cards, sizes, reaches, st.integers(0, 10**13))
 def test_the_affordable_output_fits_and_one_token_more_does_not(rate_card, body_bytes, reach, left_nusd):
     ask = Ask("m", stream=False, output_limit=None, reach=reach)

@@ -222,7 +222,7 @@ class Settled(RuleBasedStateMachine):
 
 
 Settled.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, derandomize=True, deadline=None
+    max_examples=80, stateful_step_count=40, derandomize=True, deadline=None
 )
 TestWhatIsSettledIsCountedAsItWas = Settled.TestCase
 

@@ -533,7 +533,7 @@ LAST = {
 }
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=120, derandomize=True, deadline=None)
 @given(
     st.dictionaries(names, junk, max_size=6),
     junk,
@@ -557,7 +557,7 @@ def test_hostile_answers_never_raise_and_are_never_for_nothing(answer, usage, do
             assert counts or metered.problem or dialect is EMBEDDINGS
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.lists(st.integers(0, len(SOUND)), max_size=6))
 def test_sound_is_the_same_however_the_network_cut_it_and_its_end_is_held(cuts):
     reader = SPEECH.reader(SPEECH.ask({"model": "tts-1", "input": "x"}))

@@ -20,7 +20,7 @@ from visionality.gateway.dialects import CONVERSE, INVOKE_MODEL
 from visionality.gateway.dialects._core import EMITTED_LIMIT, RAW_LIMIT, TAIL_LIMIT
 from visionality.gateway.routes import find, spoken
 
-RUNS = settings(max_examples=200, derandomize=True, deadline=None)
+RUNS = settings(max_examples=100, derandomize=True, deadline=None)
 BOTH = pytest.mark.parametrize("dialect", [CONVERSE, INVOKE_MODEL], ids=lambda dialect: dialect.name)
 ASKED = Ask("m", stream=True, output_limit=None)
 DOCUMENT = {"messages": [{"role": "user", "content": [{"text": "x" * 35}]}]}

@@ -43,7 +43,7 @@ def streamed(form, *chunks):
     return b"[" + b",\r\n".join(msgspec.json.format(msgspec.json.encode(chunk)) for chunk in chunks)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(*[tokens] * 9, st.booleans())
 def test_buckets_are_disjoint_and_add_up_to_the_total(
     text, image, audio, video, cached, tool, said, drawn, thought, within
@@ -300,7 +300,7 @@ pieces = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=150, derandomize=True, deadline=None)
 @given(st.sampled_from([b"", b"[", b"data: "]), st.lists(pieces, max_size=30))
 def test_no_bytes_at_all_make_the_reader_raise_or_lose_one(start, parts):
     data = start + b"".join(parts)
@@ -312,7 +312,7 @@ def test_no_bytes_at_all_make_the_reader_raise_or_lose_one(start, parts):
     whole.framed(GEMINI_STREAM.stream_error("c", "m", "r"))
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=120, derandomize=True, deadline=None)
 @given(
     st.lists(
         st.dictionaries(st.text(max_size=3), st.text(alphabet='a"\\[]{},\n', max_size=8), max_size=3),
@@ -351,7 +351,7 @@ details = st.lists(
 )
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=120, derandomize=True, deadline=None)
 @given(st.dictionaries(st.sampled_from(COUNTS), junk | details) | junk, junk, junk)
 def test_hostile_numbers_never_raise_and_never_give_absurd_counts(usage, content, grounding):
     answer = {"candidates": [candidate(content=content, groundingMetadata=grounding)], "usageMetadata": usage}

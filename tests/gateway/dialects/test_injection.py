@@ -111,7 +111,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(
     st.lists(st.tuples(text, values), max_size=4, unique_by=lambda member: member[0]),
     st.integers(0, 4),
@@ -179,7 +179,7 @@ bodies = st.dictionaries(
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(
     bodies,
     st.none() | st.dictionaries(names, values, max_size=3),

@@ -119,7 +119,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize(("dialect", "bodies"), SHAPES.values(), ids=SHAPES.keys())
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.data(), st.integers(2_000, 10**5))
 def test_any_body_says_the_same_and_has_the_shorter_answer(dialect, bodies, data, limit):
     body, document = data.draw(bodies)

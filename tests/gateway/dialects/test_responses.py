@@ -36,7 +36,7 @@ def streamed(*documents):
     return reader.metered(DOCUMENT)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(*[tokens] * 5)
 def test_buckets_are_disjoint_and_add_up_to_the_total(text, cached, written, thought, said):
     read, output = text + cached + written, thought + said
@@ -202,7 +202,7 @@ members = (
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(members), junk),
     st.dictionaries(
@@ -243,7 +243,7 @@ def test_nonsense_passes_as_it_is_and_costs_an_estimate(event):
     assert reader.metered({}).source == "tokenizer_estimate"
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=120, derandomize=True, deadline=None)
 @given(st.lists(st.sampled_from([
     b"data: ", b"event: error", b'{"', b"type", b'":', b'"response.completed"', b'"error"', b".delta", b'"response"', b"null", b",", b"}", b"\n\n", b"\r\n", b"\\", b"\xf0", b"[]",
 ]), max_size=30))  # fmt: skip

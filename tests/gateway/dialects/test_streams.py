@@ -50,7 +50,7 @@ def test_single_bytes_change_nothing(wire):
     assert read(wire, [bytes([byte]) for byte in wire.answer]) == read(wire, [wire.answer])
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(st.data())
 def test_usage_does_not_depend_on_how_the_network_cut_the_stream(data):
     wire = data.draw(st.sampled_from(STREAMS))
@@ -167,7 +167,7 @@ def test_nonsense_passes_as_it_is_and_costs_an_estimate(dialect, event, asked):
     assert reader.metered({}).source == "tokenizer_estimate"
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=120, derandomize=True, deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -26,7 +26,7 @@ def message(usage, **members):
     return MESSAGES.metered_body(body, DOCUMENT)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(*[tokens] * 9)
 def test_chat_buckets_are_disjoint_and_add_up_to_the_total(
     text, cached, written, audio, image, spoken, thought, rejected, said
@@ -43,7 +43,7 @@ def test_chat_buckets_are_disjoint_and_add_up_to_the_total(
     assert metered.problem is None or not prompt
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(*[tokens] * 5)
 def test_message_buckets_are_disjoint_and_add_up(fresh, read, short, long, output):
     metered = message({
@@ -153,7 +153,7 @@ def reports(outer, inner):
     return st.dictionaries(st.sampled_from(outer), member) | junk
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=100, derandomize=True, deadline=None)
 @given(reports(CHAT, DETAILS), reports(MESSAGE, PARTS))
 def test_hostile_numbers_never_raise_and_never_give_absurd_counts(chat_usage, message_usage):
     start = msgspec.json.encode({"type": "message_start", "message": {"usage": message_usage}})
