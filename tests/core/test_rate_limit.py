@@ -221,9 +221,7 @@ class Settled(RuleBasedStateMachine):
         assert len(self.limiter) <= 2
 
 
-Settled.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=40, derandomize=True, deadline=None
-)
+Settled.TestCase.settings = settings(max_examples=80, stateful_step_count=40, derandomize=True, deadline=None)
 TestWhatIsSettledIsCountedAsItWas = Settled.TestCase
 
 

@@ -22,11 +22,11 @@ CALLER = "svc:clinic-app"
 @pytest.fixture(scope="module")
 def platform(product) -> dict:
     """What the operator sets up once."""
-    for clinic in ("drpatel", "glow"):
+    for clinic in ("iq_drpatel", "iq_glow"):
         product.run("customer", "add", clinic)
         product.run("project", "add", f"app_{clinic}", "--customer", clinic)
     product.run("agent", "add", "clinic-app@aestheticiq", "--owner", "AestheticIQ")
-    product.run("allocation", "set", "customer:drpatel", "--markup", "1.35")
+    product.run("allocation", "set", "customer:iq_drpatel", "--markup", "1.35")
     private, public = new_keypair()
     product.run("service", "add", "clinic-backend", "--x25519", public)
     sealed = product.run("binding-key", "create", "clinic-backend", "--reason", "first")
@@ -81,10 +81,10 @@ def minted(product, platform, clinic: str, cap: str) -> str:
 
 
 def test_a_clinics_calls_are_signed_priced_marked_up_and_on_its_own_row(product, platform):
-    token = minted(product, platform, "drpatel", "1")
+    token = minted(product, platform, "iq_drpatel", "1")
     for call_id in spend(product, token, platform["signer"]):
         (row,) = product.rows_of(call_id)
-        assert (row["customer_id"], row["project_id"]) == ("drpatel", "app_drpatel")
+        assert (row["customer_id"], row["project_id"]) == ("iq_drpatel", "app_iq_drpatel")
         assert (row["binding_status"], row["caller"], row["decision"]) == ("verified", CALLER, "allowed")
         assert row["spend_token_id"]
         assert row["cost_nusd"] > 0
@@ -92,7 +92,7 @@ def test_a_clinics_calls_are_signed_priced_marked_up_and_on_its_own_row(product,
 
 
 def test_at_the_cap_the_app_gets_a_402_and_shows_its_banner(product, platform):
-    token = minted(product, platform, "glow", "0.0000001")
+    token = minted(product, platform, "iq_glow", "0.0000001")
     with pytest.raises(openai.APIStatusError) as caught:
         spend(product, token, platform["signer"])
     assert caught.value.status_code == 402
@@ -106,7 +106,7 @@ def test_at_the_cap_the_app_gets_a_402_and_shows_its_banner(product, platform):
 
 
 def test_a_call_that_is_overheard_cannot_be_sent_again(product, platform):
-    token = minted(product, platform, "drpatel", "1")
+    token = minted(product, platform, "iq_drpatel", "1")
     body, call_id = body_of(CHAT, max_tokens=64), new_id()
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     headers |= platform["signer"].headers("POST", CHAT, headers, body, token)
@@ -119,7 +119,7 @@ def test_a_call_that_is_overheard_cannot_be_sent_again(product, platform):
 
 
 def test_a_thief_with_every_token_and_a_key_of_his_own_spends_nothing(product, platform):
-    token = minted(product, platform, "drpatel", "1")
+    token = minted(product, platform, "iq_drpatel", "1")
     signer = platform["signer"]
     forged = Signer(
         BindingKey(signer._binding_key.key_id, bytes(range(32)), signer._binding_key.aud), caller=CALLER

@@ -13,7 +13,7 @@ from visionality.core.spend_token import taken_apart
 
 @pytest.fixture(scope="module")
 def backend(product) -> Backend:
-    for customer in ("client_drpatel", "client_glow"):
+    for customer in ("spa_drpatel", "spa_glow"):
         product.run("customer", "add", customer)
         product.run("project", "add", customer, "--customer", customer)
     return Backend.registered(product, "aestheticiq")
@@ -39,12 +39,12 @@ def events(product, kind: str, key: str) -> list[dict]:
 
 
 def test_a_token_spends_for_its_customer_and_its_rows_say_so(backend, parent):
-    token = backend.minted(parent, project_id="client_drpatel", cap_usd="0.5", task_class="chat")
+    token = backend.minted(parent, project_id="spa_drpatel", cap_usd="0.5", task_class="chat")
     call_id = new_id()
     assert backend.post(token, body=SHORT, call_id=call_id).status == 200
     row = backend.row_of(call_id)
     assert row["spend_token_id"] == claims_of(token)["jti"]
-    assert (row["project_id"], row["customer_id"]) == ("client_drpatel", "client_drpatel")
+    assert (row["project_id"], row["customer_id"]) == ("spa_drpatel", "spa_drpatel")
     assert (row["binding_status"], row["caller"], row["agent_sub"]) == (
         "verified",
         backend.caller,
@@ -53,10 +53,10 @@ def test_a_token_spends_for_its_customer_and_its_rows_say_so(backend, parent):
 
 
 def test_every_token_is_a_row_of_key_events_before_it_is_handed_out(backend, parent, product):
-    token = backend.minted(parent, project_id="client_glow", cap_usd="0.25")
+    token = backend.minted(parent, project_id="spa_glow", cap_usd="0.25")
     (event,) = events(product, "minted", claims_of(token)["jti"])
     assert event["detail"]["cap_usd"] == "0.25"
-    assert event["detail"]["project"] == event["detail"]["customer"] == "client_glow"
+    assert event["detail"]["project"] == event["detail"]["customer"] == "spa_glow"
     assert (event["detail"]["source"], event["detail"]["caller"]) == ("gateway", backend.caller)
     assert event["actor"] == f"key:{event['key_id']}"
     numbers = [row["seq"] for row in product.query("select seq from vis.key_events order by org_id, seq")]
@@ -64,7 +64,7 @@ def test_every_token_is_a_row_of_key_events_before_it_is_handed_out(backend, par
 
 
 def test_at_its_cap_a_token_gets_a_402_and_nothing_reaches_the_provider(backend, parent, product):
-    token = backend.minted(parent, project_id="client_glow", cap_usd="0.002")
+    token = backend.minted(parent, project_id="spa_glow", cap_usd="0.002")
     statuses = []
     while 402 not in statuses and len(statuses) < 60:
         call_id = new_id()
@@ -81,7 +81,7 @@ def test_at_its_cap_a_token_gets_a_402_and_nothing_reaches_the_provider(backend,
 
 
 def test_many_calls_at_once_never_pass_a_tokens_cap(backend, parent, product):
-    token = backend.minted(parent, project_id="client_glow", cap_usd="0.01")
+    token = backend.minted(parent, project_id="spa_glow", cap_usd="0.01")
     with ThreadPoolExecutor(16) as pool:
         statuses = list(pool.map(lambda _: backend.post(token, body=SHORT).status, range(64)))
     assert set(statuses) == {200, 402}
@@ -94,12 +94,12 @@ def test_many_calls_at_once_never_pass_a_tokens_cap(backend, parent, product):
 
 def test_a_token_draws_on_its_parents_budget_too(backend, product):
     capped = backend.issue("--level", "3", "--scope", "mint", "--cap", "0.000001/month", project=None)
-    wider = backend.mint(capped["handle"], project_id="client_glow", cap_usd="1")
+    wider = backend.mint(capped["handle"], project_id="spa_glow", cap_usd="1")
     assert (wider.status, wider.error["code"]) == (403, "wider_than_parent")
-    token = backend.minted(capped["handle"], project_id="client_glow", cap_usd="0.000001")
+    token = backend.minted(capped["handle"], project_id="spa_glow", cap_usd="0.000001")
     assert backend.post(token).status == 402
     product.run("budget", "set", f"key:{capped['id']}", "--cap", "1/month", "--hard")
-    wanted = {"project_id": "client_glow", "cap_usd": "0.5"}
+    wanted = {"project_id": "spa_glow", "cap_usd": "0.5"}
     product.until(lambda: backend.mint(capped["handle"], **wanted).status == 201)
     token = backend.minted(capped["handle"], **wanted)
     assert backend.post(token, body=SHORT).status == 200
@@ -116,8 +116,8 @@ def narrow(backend) -> str:
 @pytest.mark.parametrize(
     "wider",
     [
-        {"project_id": "client_glow"},
-        {"customer_id": "client_glow"},
+        {"project_id": "spa_glow"},
+        {"customer_id": "spa_glow"},
         {"task_id": "HPC-2"},
         {"task_class": "review"},
         {"memo": "other"},
@@ -190,17 +190,17 @@ def test_a_key_is_for_calls_or_for_minting_as_it_was_issued(backend, parent):
     assert backend.post(parent).header("x-acc-error") == "scope_denied"
     calls = backend.issue("--level", "3")["handle"]
     assert backend.mint(calls).error["code"] == "scope_denied"
-    token = backend.minted(parent, project_id="client_glow")
+    token = backend.minted(parent, project_id="spa_glow")
     assert backend.mint(token).error["code"] == "scope_denied"
 
 
 def test_a_token_ends_with_its_time(backend, parent):
-    token = backend.minted(parent, project_id="client_glow", ttl_seconds=1)
+    token = backend.minted(parent, project_id="spa_glow", ttl_seconds=1)
     backend.product.until(lambda: backend.post(token).header("x-acc-error") == "spend_token_expired")
 
 
 def test_a_tokens_usage_card_is_its_own(backend, parent):
-    token = backend.minted(parent, project_id="client_glow", cap_usd="0.75")
+    token = backend.minted(parent, project_id="spa_glow", cap_usd="0.75")
     backend.post(token)
     headers = [("authorization", f"Bearer {token}"), ("x-acc-caller", backend.caller)]
     proof = backend.signed("/usage/card", b"", token, method="GET", content_type="")
@@ -213,7 +213,7 @@ class TestRevocation:
     """Whatever is revoked is refused by every gateway within two seconds (promise K7)."""
 
     def token_of(self, backend, key: dict) -> str:
-        return backend.minted(key["handle"], project_id="client_glow")
+        return backend.minted(key["handle"], project_id="spa_glow")
 
     def until_revoked(self, backend, *tokens: str) -> None:
         def are_refused() -> bool:
@@ -222,7 +222,7 @@ class TestRevocation:
         backend.product.until(are_refused)
 
     def test_one_token(self, backend, parent, product):
-        token, other = (backend.minted(parent, project_id="client_glow") for _ in range(2))
+        token, other = (backend.minted(parent, project_id="spa_glow") for _ in range(2))
         product.run("token", "revoke", claims_of(token)["jti"], "--reason", "test")
         self.until_revoked(backend, token)
         assert backend.post(other, body=SHORT).status == 200

@@ -24,7 +24,6 @@ _NOT_UP = _HOP_BY_HOP | {
     b"api-key",
     b"x-goog-api-key",
     b"x-litellm-api-key",
-    b"x-litellm-tags",
     b"x-portkey-metadata",
     b"cookie",
     b"accept-encoding",
