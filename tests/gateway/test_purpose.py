@@ -16,10 +16,10 @@ version: 1
 projects:
   HPC: {customer: houston-power, aliases: [HPCX]}
   CAISO-Q3: {aliases: [CAISOQ3]}
-  SOCE: {}
+  SCED: {}
 repos:
   bitbucket.org/arctrade/hpc-billing: {project: HPC, default_epic: HPC-100}
-  bitbucket.org/arctrade/socedison-ingest: SOCE
+  bitbucket.org/arctrade/socedison-ingest: SCED
 """
 
 
@@ -98,16 +98,16 @@ def test_a_title_call_of_another_session_is_attributed_to_nobody(wide):
 
 
 def test_the_address_says_it_for_tools_that_say_nothing(wide):
-    for scope, project in (("HPC", "HPC"), ("CAISOQ3", "CAISO-Q3"), ("socedison-ingest", "SOCE")):
+    for scope, project in (("HPC", "HPC"), ("CAISOQ3", "CAISO-Q3"), ("socedison-ingest", "SCED")):
         reply, row = chat(wide, f"/at/{scope}")
         assert (reply.status, row["project_id"], row["attribution_level"]) == (200, project, 2)
     assert chat(wide, "/at/nobody-knows-it")[1]["project_id"] is None
 
 
 def test_headers_say_it_and_go_no_further(wide):
-    named = {"x-vis-project": "SOCE", "x-vis-branch": "SOCE-7-tariffs", "x-portkey-metadata": '{"a": "b"}'}
+    named = {"x-vis-project": "SCED", "x-vis-branch": "SCED-7-tariffs", "x-portkey-metadata": '{"a": "b"}'}
     row = chat(wide, **named)[1]
-    assert (row["project_id"], row["task_id"], row["branch"]) == ("SOCE", "SOCE-7", "SOCE-7-tariffs")
+    assert (row["project_id"], row["task_id"], row["branch"]) == ("SCED", "SCED-7", "SCED-7-tariffs")
     went_on = {name.lower() for name, _ in wide.seen()["headers"]}
     assert not went_on & {"x-vis-project", "x-vis-branch", "x-portkey-metadata"}
 
@@ -121,17 +121,17 @@ def test_what_a_person_types_says_nothing(wide):
 
 
 def test_a_narrow_key_cannot_be_talked_into_another_project(wide, product):
-    narrow = Caller(product, issued(product, "--project", "SOCE"))
+    narrow = Caller(product, issued(product, "--project", "SCED"))
     row = sent(narrow, fixture("claude_code_2_1_197"))
-    assert (row["project_id"], row["attribution_level"]) == ("SOCE", 1)
+    assert (row["project_id"], row["attribution_level"]) == ("SCED", 1)
     assert "project" in row["tags"]["attribution_conflict"]
 
 
 def test_a_key_claims_none_but_the_projects_that_it_lists(wide, product):
-    some = Caller(product, issued(product, "--claims", "SOCE", "--claims", "CAISO-Q3"))
+    some = Caller(product, issued(product, "--claims", "SCED", "--claims", "CAISO-Q3"))
     row = sent(some, fixture("claude_code_2_1_197"))
     assert (row["project_id"], row["attribution_level"], row["tags"]["project_denied"]) == (None, 8, "HPC")
-    assert chat(some, "/at/SOCE")[1]["project_id"] == "SOCE"
+    assert chat(some, "/at/SCED")[1]["project_id"] == "SCED"
 
 
 def test_evidence_leads_into_no_project_below_its_floor(wide, product):
@@ -157,9 +157,9 @@ def test_a_signed_call_is_signed_over_the_address_as_it_was_sent(wide, product):
     backend = Backend.registered(product, "scoped-service")
     handle = backend.issue("--level", "3", project=None)["handle"]
     call_id = new_id()
-    assert backend.post(handle, "/at/SOCE" + CHAT, call_id=call_id).status == 200
-    assert backend.row_of(call_id)["project_id"] == "SOCE"
-    moved = backend.post(handle, "/at/HPC" + CHAT, target="/at/SOCE" + CHAT)
+    assert backend.post(handle, "/at/SCED" + CHAT, call_id=call_id).status == 200
+    assert backend.row_of(call_id)["project_id"] == "SCED"
+    moved = backend.post(handle, "/at/HPC" + CHAT, target="/at/SCED" + CHAT)
     assert moved.header("x-acc-error") == "binding_invalid"
 
 
