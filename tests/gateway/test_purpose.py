@@ -146,9 +146,12 @@ def test_evidence_leads_into_no_project_below_its_floor(wide, product):
 def test_the_budget_and_the_markup_are_those_of_the_project_that_was_found(wide, product):
     product.run("project", "add", "FOUND")
     product.run("allocation", "set", "project:FOUND", "--markup", "2")
-    product.until(lambda: chat(wide, "/at/FOUND")[1]["project_id"] == "FOUND")
-    row = chat(wide, "/at/FOUND")[1]
-    assert row["billed_nusd"] == 2 * row["cost_nusd"] > 0
+
+    def is_marked_up() -> bool:
+        row = chat(wide, "/at/FOUND")[1]
+        return row["project_id"] == "FOUND" and row["billed_nusd"] == 2 * row["cost_nusd"] > 0
+
+    product.until(is_marked_up)
     product.run("budget", "set", "project:FOUND", "--cap", "0/month", "--hard")
     product.until(lambda: chat(wide, "/at/FOUND")[0].status == 402)
 
