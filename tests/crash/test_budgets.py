@@ -40,7 +40,7 @@ from product import Product, running, set_up
 from visionality.core.money import NANO, usd
 from visionality.postgres import PostgresFault, read_endpoint
 
-ROUNDS = int(os.environ.get("VIS_CRASH_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("VIS_CRASH_ROUNDS", "2"))
 SEED = int(os.environ.get("VIS_CRASH_SEED", "20261122"))
 CALLERS = 16
 AGENTS = ("ann", "bob")

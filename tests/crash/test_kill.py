@@ -15,7 +15,7 @@ import pytest
 from product import Product, running, set_up
 from visionality.postgres import PostgresFault
 
-ROUNDS = int(os.environ.get("VIS_CRASH_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("VIS_CRASH_ROUNDS", "3"))
 CALLERS = 12
 SETTLED_WITHIN = 60
 SEED = int(os.environ.get("VIS_CRASH_SEED", "20261121"))

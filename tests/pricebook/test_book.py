@@ -156,7 +156,7 @@ def theirs(usage):
     )
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=200, derandomize=True, deadline=None)
 @given(
     st.sampled_from(sorted(BY_NAME)),
     st.builds(Usage, **{bucket: st.just(0) | tokens for bucket in BUCKETS}),
@@ -209,7 +209,7 @@ def test_a_price_follows_the_time_of_day_to_the_minute():
         assert PLAIN.card(provider.id, model.id, at, {}, 1).usd_per_million["in_text"] == expected
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=200, derandomize=True, deadline=None)
 @given(st.sampled_from(sorted(BY_NAME)), tokens, tokens, st.integers(0, 3), st.booleans())
 def test_a_hold_is_enough_for_any_tier_that_may_be_served(
     name, input_tokens, output_tokens, variant, in_the_us
