@@ -102,7 +102,7 @@ def test_a_proof_of_anything_else_is_refused(backend, token, other):
     assert verdict(backend, token, **other) == (401, "binding_invalid", "mismatch")
 
 
-@pytest.mark.parametrize("late", [-70, 70, -100_000, 1_000_000])
+@pytest.mark.parametrize("late", [-70, 70, -100_000, 1_000_000, 900_000_000_000])
 def test_a_proof_of_another_time_is_refused_and_told_the_time_here(backend, keys, late):
     call_id = new_id()
     reply = backend.post(keys["handle"], call_id=call_id, late=late)
@@ -204,9 +204,20 @@ def test_a_projects_floor_lifts_every_key_of_it(backend, product):
     assert backend.post(handle).status == 200
 
 
+@pytest.mark.parametrize(("floor", "code"), [("1", "network_denied"), ("4", "caller_not_allowed")])
+def test_a_floor_that_is_raised_asks_older_keys_for_all_that_it_asks(backend, product, floor, code):
+    product.run("project", "add", f"RAISED-{floor}")
+    handle = backend.issue(project=f"RAISED-{floor}")["handle"]
+    assert backend.post(handle).status == 200
+    product.run("floor", "set", f"project:RAISED-{floor}", floor)
+    product.until(lambda: backend.post(handle).header("x-acc-error") == code)
+
+
 def test_a_pinned_key_is_of_its_networks_only(backend):
     elsewhere = backend.issue("--level", "1", "--network", "10.0.0.0/8")["handle"]
     assert backend.code(elsewhere) == "network_denied"
+    card = ask(backend.product.gateway, "GET", "/usage/card", [("authorization", f"Bearer {elsewhere}")])
+    assert card.header("x-acc-error") == "network_denied"
     claimed = (("x-forwarded-for", "10.1.2.3"),)
     assert backend.post(elsewhere, proof=None, more=claimed).header("x-acc-error") == "network_denied"
 

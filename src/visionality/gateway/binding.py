@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 from visionality.core.binding import CALLER, Proof, Signed, Status, is_proven, read, replay_digest
 from visionality.core.call import Headers, Refusal
-from visionality.core.level import OBSERVED, REQUIRED
+from visionality.core.level import OBSERVED, PINNED, REQUIRED, STRICT
 from visionality.gateway.principal import Principal
 from visionality.gateway.state import Gateway
 from visionality.ledger.replay import Nonce, ReplayStore, ReplayUnknown
 from visionality.registry.snapshot import BindingKeyRecord, Grant, Organisation
 
+_DESCRIBING = frozenset({b"content-type", b"content-encoding"})
 _NOBODYS_KEY = bytes(32)
 """With which a proof under an unknown key is checked, so that it takes as long as any other."""
 
@@ -57,6 +58,21 @@ def level_of(organisation: Organisation, principal: Principal) -> int:
     return max(organisation.level_floor, floor, principal.grant.level)
 
 
+def check_level(grant: Grant, level: int) -> None:
+    """Raise Refusal where a floor was raised above what the key was issued with: it names no network, or no caller."""
+    if level == PINNED and not grant.networks:
+        raise Refusal(
+            403, "network_denied", "a floor asks for keys that are pinned to networks: use such a key"
+        )
+    if level >= STRICT and not grant.callers:
+        raise Unproven(
+            401,
+            "caller_not_allowed",
+            "a floor asks for keys that name their callers: use such a key",
+            "caller_denied",
+        )
+
+
 def announced(headers: Headers, level: int, arrived: datetime, skew: timedelta) -> Announced | Status:
     """The proof that the headers carry, or what stands on the row where none is needed. Raises Unproven."""
     proofs = [value for name, value in headers if name == b"x-acc-binding"]
@@ -70,7 +86,7 @@ def announced(headers: Headers, level: int, arrived: datetime, skew: timedelta) 
             )
         return "absent_allowed" if level == OBSERVED else "not_required"
     callers = [value for name, value in headers if name == b"x-acc-caller"]
-    described = sum(name in {b"content-type", b"content-encoding"} for name, _ in headers)
+    described = sum(name in _DESCRIBING for name, _ in headers)
     proof = read(proofs[0].decode("latin-1")) if len(proofs) == 1 else None
     caller = callers[0].decode("latin-1") if len(callers) == 1 else ""
     if (
@@ -79,7 +95,7 @@ def announced(headers: Headers, level: int, arrived: datetime, skew: timedelta) 
         or described > len({n for n, _ in headers} & _DESCRIBING)
     ):
         raise _invalid("malformed")
-    if abs(arrived - datetime.fromtimestamp(int(proof.signed_at), UTC)) > skew:
+    if abs(arrived.timestamp() - int(proof.signed_at)) > skew.total_seconds():
         now = arrived.isoformat(timespec="seconds").replace("+00:00", "Z")
         raise Unproven(
             401,
@@ -160,6 +176,7 @@ async def prove_empty(
 ) -> None:
     """The second factor of a request without a body. Raises Unproven."""
     headers, level = tuple(scope["headers"]), level_of(organisation, principal)
+    check_level(principal.grant, level)
     said = announced(headers, level, now, timedelta(seconds=gateway.settings.binding_skew))
     if isinstance(said, Announced):
         asked = Asked(scope["method"], target_of(scope), headers, NOTHING_SHA256)
@@ -172,9 +189,6 @@ def target_of(scope: Mapping[str, Any]) -> bytes:
     query: bytes = scope["query_string"]
     path: bytes = scope["raw_path"]
     return path + b"?" + query if query else path
-
-
-_DESCRIBING = frozenset({b"content-type", b"content-encoding"})
 
 
 def _status_of(record: BindingKeyRecord | None, principal: Principal, now: datetime) -> Status | None:

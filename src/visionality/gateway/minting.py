@@ -132,6 +132,7 @@ async def _allowed(
     address = allowed.client_address(allowed.peer_of(scope), headers, settings.trusted_hops)
     allowed.check_network(principal.grant, address)
     level = max(binding.level_of(organisation, principal), REQUIRED)
+    binding.check_level(principal.grant, level)
     skew = timedelta(seconds=settings.binding_skew)
     said = binding.announced(headers, level, arrived, skew)
     assert isinstance(said, binding.Announced)

@@ -205,6 +205,7 @@ class Call:
         address = allowed.client_address(self.peer, self.headers, settings.trusted_hops)
         allowed.check_network(principal.grant, address)
         level = binding.level_of(organisation, principal)
+        binding.check_level(principal.grant, level)
         skew = timedelta(seconds=settings.binding_skew)
         return level, binding.announced(self.headers, level, arrived, skew)
 

@@ -18,7 +18,7 @@ import structlog
 from visionality.core.call import Headers, Refusal
 from visionality.core.row import NIL, Row
 from visionality.core.window import bounds
-from visionality.gateway import binding, client
+from visionality.gateway import allowed, binding, client
 from visionality.gateway.authenticate import check, presented, principal_of
 from visionality.gateway.budgets import Draw
 from visionality.gateway.client import Send
@@ -126,6 +126,8 @@ class UsageCards:
         grant = principal.grant
         organisation = snapshot.organisations[grant.org_id]
         check(organisation, principal, now)
+        hops = gateway.settings.trusted_hops
+        allowed.check_network(grant, allowed.client_address(allowed.peer_of(scope), headers, hops))
         await binding.prove_empty(gateway, organisation, principal, scope, now)
         whose, draw = self._scope(organisation, principal, now)
         key = (grant.org_id, whose.kind, whose.value)
