@@ -10,6 +10,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -127,9 +128,9 @@ def table(title: str, direct: list[Measured], through: list[Measured], *, stream
     print()
 
 
-async def scenarios(summary: dict[str, object], key: str) -> None:
+async def scenarios(summary: dict[str, Any], key: str) -> None:
     gateway, sandbox = (urlsplit(str(summary[name])).port or 0 for name in ("gateway", "sandbox"))
-    known: dict[str, int] = summary["pids"]  # type: ignore[assignment]
+    known: dict[str, int] = summary["pids"]
     pids = {name: known[name] for name in ("gateway", "postgres")}
     await play(gateway, key, BLOCKING, 8, 800, pids)
     for title, body, sizes, calls, streams in (
@@ -143,10 +144,10 @@ async def scenarios(summary: dict[str, object], key: str) -> None:
         table(title, direct, through, streams=streams)
 
 
-async def budgets(summary: dict[str, object], keys: dict[str, str]) -> None:
+async def budgets(summary: dict[str, Any], keys: dict[str, str]) -> None:
     """The same calls without a budget and with four, in turns; then calls that a budget refuses."""
     gateway = urlsplit(str(summary["gateway"])).port or 0
-    known: dict[str, int] = summary["pids"]  # type: ignore[assignment]
+    known: dict[str, int] = summary["pids"]
     pids = {name: known[name] for name in ("gateway", "postgres")}
     print("\n### Budgets\n")
     print("| call | callers | calls/s | p50 ms | p99 ms | gateway CPU µs/call | PostgreSQL CPU µs/call |")
@@ -201,7 +202,7 @@ def hot_budget(data_dir: Path) -> None:
     )
 
 
-async def keys(summary: dict[str, object], key: str, data_dir: Path) -> None:
+async def keys(summary: dict[str, Any], key: str, data_dir: Path) -> None:
     """Tokens, proofs and claims; then good calls at a steady pace, alone and beside a flood of bad credentials."""
     print("\n### Keys\n")
     for name, microseconds in of_themselves().items():
@@ -211,7 +212,7 @@ async def keys(summary: dict[str, object], key: str, data_dir: Path) -> None:
         rate, middle = await claims_a_second(dsn, waiting, CALLS // 2)
         print(f"* replay claims, {waiting} waiting: {rate:,.0f}/s, p50 {middle:.2f} ms")
     gateway = urlsplit(str(summary["gateway"])).port or 0
-    known: dict[str, int] = summary["pids"]  # type: ignore[assignment]
+    known: dict[str, int] = summary["pids"]
     print("\n| good calls, 50 a second | p50 ms | p99 ms |\n|---|---:|---:|")
     for _ in range(2):
         alone = await paced(gateway, key)

@@ -24,6 +24,20 @@ def test_no_name_passes_a_narrow_list_that_does_not_pass_the_wide_one(narrow, wi
     assert is_named(wide, name) or not passes
 
 
+@given(
+    st.lists(st.text("ab-?[*", min_size=1, max_size=4), min_size=1, max_size=3),
+    st.text("ab", max_size=3),
+    NAMES,
+)
+def test_a_list_made_narrower_passes_only_names_that_the_wide_one_passes(wide, filled, tail):
+    narrow = [glob.replace("*", filled, 1) for glob in wide]
+    name = narrow[0].replace("*", tail)
+    assert is_named(narrow, name)
+    assert is_named(wide, name)
+    if "*" not in "".join(narrow):
+        assert are_globs_within(narrow, wide)
+
+
 @given(GLOBS)
 def test_a_list_lies_within_itself(globs):
     assert are_globs_within(globs, globs)
