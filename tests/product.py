@@ -90,6 +90,15 @@ class Product:
         with psycopg.connect(read_endpoint(self.data_dir).dsn("vis"), row_factory=dict_row) as connection:
             return connection.execute(sql, values or None).fetchall()
 
+    def open_the_past(self) -> None:
+        """Partitions from November 2025 to today, without a gap, for rows that a test writes itself."""
+        with psycopg.connect(read_endpoint(self.data_dir).dsn("vis")) as connection:
+            connection.execute("set role vis_owner")
+            connection.execute(
+                "select vis.add_months(first, 12 * extract(year from age)::int + extract(month from age)::int)"
+                " from (select date '2025-11-01' as first, age(now(), date '2025-11-01')) as past"
+            )
+
     def rows_of(self, client_request_id: str) -> list[dict[str, Any]]:
         """The rows of a call, by the id that its client gave it."""
         return self.query(

@@ -64,8 +64,8 @@ def product_less(*words: str, **environment: str) -> subprocess.CompletedProcess
 def filled(product) -> Product:
     """November of last year, at 3 micro-dollars a row."""
     (org,) = product.query("select org_id from vis.orgs_v1")
+    product.open_the_past()
     with psycopg.connect(read_endpoint(product.data_dir).dsn("vis")) as connection:
-        connection.execute("set role vis_owner; select vis.add_months('2025-11-01', 12); reset role")
         for minute in range(LINES):
             row = smallest(
                 "request_logs",

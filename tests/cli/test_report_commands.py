@@ -43,8 +43,8 @@ def filled(product) -> Product:
     """February, which no other test has rows of."""
     (org,) = product.query("select org_id from vis.orgs_v1")
     org_id = UUID(str(org["org_id"]))
+    product.open_the_past()
     with psycopg.connect(read_endpoint(product.data_dir).dsn("vis")) as connection:
-        connection.execute("set role vis_owner; select vis.add_months('2026-02-01', 1); reset role")
         for minute, row in enumerate(ROWS):
             at = datetime(2026, 2, 3, 10, minute, tzinfo=UTC)
             insert(
