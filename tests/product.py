@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from commands import vis
 from visionality.postgres import read_endpoint
 
 VIS = [sys.executable, "-m", "visionality.cli"]
@@ -50,16 +51,7 @@ class Product:
         return done.stdout
 
     def try_run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [*VIS, *words, "--data-dir", str(self.data_dir)]
-        return subprocess.run(
-            command,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            timeout=PATIENCE,
-            check=False,
-        )
+        return vis([*words, "--data-dir", str(self.data_dir)], self.environment, stdin, PATIENCE)
 
     def issue(self, *words: str, agent: str = "alice@arctrade", project: str = "HPC") -> str:
         """A fresh virtual key, for an agent and a project that are there, once the gateway knows it."""
