@@ -37,8 +37,9 @@ from visionality.runtime.clock import utc_now
 from visionality.runtime.ids import uuid7
 
 FLOOD = 5_000
-"""Bad tokens a second."""
-FLOODERS = 16
+"""Bad tokens a second, as far as they are answered."""
+FLOODERS = 500
+"""Connections that they come on, each with the next one as soon as the last is answered."""
 
 
 def of_themselves() -> dict[str, float]:

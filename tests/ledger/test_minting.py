@@ -102,3 +102,10 @@ async def test_strangers_that_could_not_be_written_down_are_counted_still(databa
     await strangers.write_down(there, 1)
     assert [row["times"] for row in query(database, "select times from vis.strangers")] == [1]
     await closed(there)
+
+
+def test_beyond_a_thousand_strangers_a_second_each_further_answer_waits_until_the_next_second():
+    strangers = Strangers()
+    pauses = [strangers.pause(7.0 + number / 10_000) for number in range(1_500)]
+    assert (pauses[:1_000], set(pauses[1_000:])) == ([0.0] * 1_000, {1.0})
+    assert strangers.pause(8.0) == 0.0

@@ -71,7 +71,7 @@ async def mint(gateway: Gateway, client: Client, scope: Mapping[str, Any]) -> No
     except ClientGone:
         return
     except Stranger as stranger:
-        gateway.stranger(stranger, scope["method"], PATH, allowed.peer_of(scope))
+        await gateway.stranger(stranger, scope["method"], PATH, allowed.peer_of(scope))
         await refuse(client.send, CHAT_COMPLETIONS, stranger, request_id)
         return
     except Refusal as refusal:

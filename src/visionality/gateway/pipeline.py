@@ -377,7 +377,7 @@ class Call:
 
     async def _refused(self, refusal: Refusal, hold: Hold | None = None) -> None:
         if isinstance(refusal, Stranger):
-            self.gateway.stranger(refusal, self.method, self.path, self.peer)
+            await self.gateway.stranger(refusal, self.method, self.path, self.peer)
         if isinstance(refusal, binding.Unproven) and self.row is not None:
             self.row.binding_status = refusal.binding_status
         if self.row is not None and not refusal.is_repeat:

@@ -197,9 +197,11 @@ class Gateway:
             self.opened_keys[record.key_id] = opened
         return opened
 
-    def stranger(self, refusal: Stranger, method: str, path: str, address: str) -> None:
-        """Count a credential that is nobody's."""
+    async def stranger(self, refusal: Stranger, method: str, path: str, address: str) -> None:
+        """Count a credential that is nobody's. In a flood of them this takes its time."""
         self.strangers.came(self.clock(), refusal.code, method, path, refusal.shown, address)
+        if pause := self.strangers.pause(self.now()):
+            await asyncio.sleep(pause)
 
     def _refused_again(self, row: Row, times: int) -> None:
         """Write up, in one row, how often a caller repeated a refused call."""

@@ -1,6 +1,7 @@
 """Credentials that can be tied to nobody: counted by minute and kind, with one example, never a row each (promise K5).
 
-A flood of bad tokens costs a few rows a minute in an operational table, not the ledger.
+A flood of bad tokens costs a few rows a minute in an operational table, not the ledger. Beyond so many a second each
+answer waits, so that whoever tries on one connection after another spends their time and not ours.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ from visionality.runtime.sql import statements
 
 EVERY = 5.0
 """Seconds between two times of writing down."""
+AT_ONCE = 1_000
+"""So many a second are answered as they come; no client that only has a wrong key comes near it."""
+PAUSE = 1.0
+"""Seconds that the answer to each further one waits."""
 
 _SQL = statements("visionality.ledger.sql", "strangers.sql")
 _json = msgspec.json.Encoder(order="sorted").encode
@@ -36,9 +41,11 @@ class _Counted:
 
 @dataclass(slots=True)
 class Strangers:
-    """What came and was not written down yet."""
+    """What came and was not written down yet, and whether it comes as a flood."""
 
     _counted: dict[tuple[datetime, str], _Counted] = field(default_factory=dict)
+    _second: int = 0
+    _in_second: int = 0
 
     def came(self, now: datetime, code: str, method: str, path: str, shown: str, address: str) -> None:
         """Count one. The example is the first of its minute: no query, no more of the credential than may be shown."""
@@ -48,6 +55,13 @@ class Strangers:
             example = {"method": method, "path": path[:200], "shown": shown, "address": address}
             counted = self._counted[minute, code] = _Counted(_json(example).decode())
         counted.times += 1
+
+    def pause(self, now: float) -> float:
+        """Seconds that the answer to one that has come by now, by a clock that only goes on, should wait."""
+        if int(now) != self._second:
+            self._second, self._in_second = int(now), 0
+        self._in_second += 1
+        return PAUSE if self._in_second > AT_ONCE else 0.0
 
     async def write_down(self, desk: Desk, writer_no: int) -> None:
         """Make durable what was counted; when that fails it is counted still. Raises one of AWAY."""
