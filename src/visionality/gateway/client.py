@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -36,10 +37,12 @@ class Client:
 
 
 class Arrived(NamedTuple):
-    """A whole body, and what was seen of a large one while it came."""
+    """A whole body, and what was seen of it while it came."""
 
     body: bytes
     preview: Preview | None
+    """Of a large one."""
+    sha256: bytes
 
 
 async def body(client: Client, headers: Headers, limit: int, seconds: float) -> Arrived:
@@ -70,6 +73,7 @@ async def _within(receive: Receive, limit: int) -> tuple[Arrived | None, bool]:
     """The body, or None when it is larger, and whether all of it came. Raises ClientGone."""
     whole = BytesIO()  # which grows where it is, and gives away its bytes without a copy
     preview: Preview | None = None
+    digest = sha256()
     size = 0
     while True:
         message = await receive()
@@ -80,12 +84,13 @@ async def _within(receive: Receive, limit: int) -> tuple[Arrived | None, bool]:
         if size > limit:
             return None, ended
         if ended and size == len(chunk):
-            return Arrived(chunk, None), True
+            return Arrived(chunk, None, sha256(chunk).digest()), True
+        digest.update(chunk)
         preview = preview or Preview()
         preview.add(chunk)
         whole.write(chunk)
         if ended:
-            return Arrived(whole.getvalue(), preview if size > LARGE else None), True
+            return Arrived(whole.getvalue(), preview if size > LARGE else None, digest.digest()), True
 
 
 async def _swallow(receive: Receive, limit: int) -> None:

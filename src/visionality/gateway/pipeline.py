@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -141,11 +140,11 @@ class Call:
             self.target = passthrough.opened(self.target, grant, row)
         if body is None:
             body = await self._body()
-        row.request_sha256 = sha256(body.body).digest()
+        row.request_sha256 = body.sha256
         row.binding_status = await self._proven(principal, level, said, row.request_sha256, arrived)
         if self.target.is_open:
             self._settle_target(row, body)
-        request = Request(self.method, self.target.suffix, self.query, self.headers, *body)
+        request = Request(self.method, self.target.suffix, self.query, self.headers, body.body, body.preview)
         document: dict[str, Any] = {}
         ask = _NO_QUESTION
         if self.target.route.kind not in _ASKS_NOTHING:
@@ -252,7 +251,7 @@ class Call:
     def _settle_target(self, row: Row, body: Arrived) -> None:
         """Learn from the body where the call goes. Raises Refusal."""
         try:
-            self.target, self.headers = settled(parsed(*body), self.headers)
+            self.target, self.headers = settled(parsed(body.body, body.preview), self.headers)
         except BadBody as bad:
             raise Refusal(400, bad.code, str(bad)) from None
         row.provider, row.dialect = self.target.provider.name, self.target.route.dialect.name
@@ -265,7 +264,7 @@ class Call:
         """Whose signature it is, and the body that it covers. Raises Refusal."""
         grant = authenticate.grant_that_signs(snapshot, signed)
         body = await self._body()
-        request = Request(self.method, self.path, self.query, self.headers, *body)
+        request = Request(self.method, self.path, self.query, self.headers, body.body, body.preview)
         authenticate.check_signature(self.gateway, signed, request)
         return authenticate.principal_that_signs(grant, signed, self.gateway.clock()), body
 
