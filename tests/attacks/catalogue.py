@@ -72,7 +72,7 @@ ATTACKS = {
     22: Attack("slow heads and bodies, endless heads, bodies over the limit, 100,000 parts", "time-out, 413 or 431"),
     23: Attack("gzip, brotli and nested bombs", "415 before a byte is unpacked"),
     24: Attack("JSON that is deep, wide, has huge strings, lone surrogates", "400"),
-    25: Attack("a mapping file in YAML with aliases, tags, merge keys, 10 MB", "refused", pending="YAML mapping files"),
+    25: Attack("a mapping file in YAML with aliases, tags, merge keys, 10 MB", "refused"),
     26: Attack("`model` twice in one body", "400, the provider sees nothing"),
     27: Attack("every page with another organisation's ids", "as if it were not there", rest="evidence packs, live topics"),
     28: Attack("application roles with another organisation's setting, or none", "zero rows"),
