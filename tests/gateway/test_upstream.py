@@ -273,6 +273,21 @@ async def test_an_address_that_is_none_is_said_to_be_so(url):
             await ask(up, url)
 
 
+@on_uvloop
+async def test_nothing_is_sent_where_a_name_leads_to_a_metadata_service(monkeypatch):
+    seen: list[bytes] = []
+
+    async def note(peer: Peer) -> None:
+        seen.append(await peer.reader.read(1))
+
+    async with provider(note) as place, client() as up:
+        # No name leads to such an address here, so the address that a name does lead to is made one.
+        monkeypatch.setattr(module, "is_refused", lambda host: host == "127.0.0.1")
+        with pytest.raises(UpstreamUnreachable, match=r"leads to 127\.0\.0\.1, a metadata service"):
+            await ask(up, place.url.replace("127.0.0.1", "localhost"))
+    assert set(seen) <= {b""}
+
+
 # ---------------------------------------------------------------- sent again
 
 

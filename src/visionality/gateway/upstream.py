@@ -22,6 +22,7 @@ from urllib.request import getproxies, proxy_bypass
 import httptools
 
 from visionality.core.call import Headers
+from visionality.runtime.destination import is_refused
 
 READ_AHEAD = 256 * 1024
 """Bytes of an answer that wait for their reader before the provider is made to wait."""
@@ -515,7 +516,8 @@ class _Origin:
         loop = asyncio.get_running_loop()
         if not place.tls and not near.tls:
             try:
-                await loop.create_connection(lambda: link, near.host, near.port)
+                transport, _ = await loop.create_connection(lambda: link, near.host, near.port)
+                _check_end(transport, near)
             except BaseException:
                 link.connection_lost(None)  # uvloop does not tell it when this task is cancelled
                 raise
@@ -523,6 +525,7 @@ class _Origin:
         tunnel = _Tunnel() if self.proxy is not None and place.tls else None
         wire, _ = await loop.create_connection(lambda: tunnel or asyncio.Protocol(), near.host, near.port)
         try:
+            _check_end(wire, near)
             transport = await _secured(wire, tunnel or link, near.host) if near.tls else wire
             if tunnel is not None and self.proxy is not None:
                 await tunnel.to(transport, place.address, self.proxy.credential)
@@ -532,6 +535,14 @@ class _Origin:
             raise
         link.begin(transport, wire)
         return link
+
+
+def _check_end(transport: asyncio.BaseTransport, place: _Place) -> None:
+    """Raise ConnectionError, before a byte is sent, when the place's name led to where nothing may be sent."""
+    host = transport.get_extra_info("peername")[0]
+    if is_refused(host):
+        transport.close()
+        raise ConnectionError(f"{place.host} leads to {host}, a metadata service")
 
 
 class _Tunnel(asyncio.Protocol):
