@@ -23,6 +23,8 @@ from visionality.postgres import read_endpoint
 
 VIS = [sys.executable, "-m", "visionality.cli"]
 PATIENCE = 60
+BETWEEN = 0.01
+"""Seconds between two questions, which leave the processor to what is asked."""
 
 
 @dataclass
@@ -76,6 +78,7 @@ class Product:
         give_up = time.monotonic() + within
         while not condition():
             assert time.monotonic() < give_up, "it did not come about in time"
+            time.sleep(BETWEEN)
 
     def query(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Rows as the superuser sees them."""
