@@ -6,7 +6,7 @@ so it is asked only where it can still matter.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -60,7 +60,7 @@ class Host(Protocol):
 class GitHost:
     """A connector (model.Connector). The external id of a pull request is `repository_id/number`, of a branch `repository_id/name`."""
 
-    open: Callable[[], Api]
+    open: Callable[[], Api] = field(repr=False)
     host: Host
     scope: tuple[str, ...]
     clock: Clock
@@ -120,7 +120,7 @@ def in_a_fork(owner: str, branch: str) -> str:
 def shown(service: str, whom: str, counts: dict[str, int | None]) -> str:
     """The sentence of a check."""
     parts = [
-        f"the repositories of {owner}" if count is None else f"{count} of {owner}"
+        f"the repositories of {owner}" if count is None else f"{count} repositories of {owner}"
         for owner, count in counts.items()
     ]
-    return f"{service} takes us for {whom} and shows us repositories: {', '.join(parts)}."
+    return f"{service} takes us for {whom} and shows us {' and '.join(parts)}."

@@ -5,7 +5,7 @@ an account may not browse are left out in silence.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from msgspec import Struct
@@ -48,7 +48,7 @@ class Search(Struct):
 class JiraCloud:
     """A connector (model.Connector)."""
 
-    open: Callable[[], Api]
+    open: Callable[[], Api] = field(repr=False)
     scope: tuple[str, ...]
 
     def check(self) -> str:

@@ -5,7 +5,7 @@ pages: then everything found is said, and nothing is called complete.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from msgspec import Struct
@@ -41,7 +41,7 @@ class Search(Struct):
 class JiraDataCenter:
     """A connector (model.Connector)."""
 
-    open: Callable[[], Api]
+    open: Callable[[], Api] = field(repr=False)
     scope: tuple[str, ...]
 
     def check(self) -> str:
