@@ -49,7 +49,12 @@ def test_no_header_makes_the_wait_negative_endless_or_a_crash(headers):
         (503, {"retry-after": "5"}, b"", True),
         (503, {}, b"", False),
         (403, {"x-ratelimit-remaining": "0"}, b"", True),
-        (403, {"x-ratelimit-remaining": "12"}, b'{"message":"You have exceeded a secondary rate limit"}', True),
+        (
+            403,
+            {"x-ratelimit-remaining": "12"},
+            b'{"message":"You have exceeded a secondary rate limit"}',
+            True,
+        ),
         (403, {"x-ratelimit-remaining": "12"}, b'{"message":"Must have admin rights"}', False),
         (401, {"retry-after": "5"}, b"", False),
     ],

@@ -26,9 +26,10 @@ class Bitbucket(GitStandIn):
         repo = self.repo(slug if slug.startswith("{") else f"{workspace}/{slug}")
         if repo is None:
             return NOTHING
+        return self._within(request, repo, rest) if rest else Reply(self.wire(repo))
+
+    def _within(self, request: Request, repo: Repo, rest: list[str]) -> Reply:
         match rest:
-            case []:
-                return Reply(self.wire(repo))
             case ["refs", "branches"]:
                 return self._page(
                     request,
@@ -95,7 +96,5 @@ class Bitbucket(GitStandIn):
             "merge_commit": {"hash": one.merge[:12]} if one.merge else None,
             "created_on": at(one.updated),
             "updated_on": at(one.updated),
-            "links": {
-                "html": {"href": f"https://bitbucket.org/{repo.path}/pull-requests/{one.number}"}
-            },
+            "links": {"html": {"href": f"https://bitbucket.org/{repo.path}/pull-requests/{one.number}"}},
         }

@@ -38,9 +38,7 @@ class GitLab(GitStandIn):
             case ["merge_requests"]:
                 since = request.one("updated_after")
                 found = [
-                    one
-                    for one in repo.pulls
-                    if not since or one.updated >= datetime.fromisoformat(since)
+                    one for one in repo.pulls if not since or one.updated >= datetime.fromisoformat(since)
                 ]
                 return self._page(request, [self.pull(repo, one) for one in found])
             case ["merge_requests", number, "commits"] if found_one := pull(repo, number):

@@ -4,6 +4,7 @@ They are stand-ins: nothing of the real services can be had in a test. What they
 """
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ class StandIn:
 
 
 @contextmanager
-def serving(service: StandIn) -> Iterator[StandIn]:
+def serving(service: StandIn, tls: ssl.SSLContext | None = None) -> Iterator[StandIn]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -113,9 +114,11 @@ def serving(service: StandIn) -> Iterator[StandIn]:
         def log_message(self, *words: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    service.url = f"http://127.0.0.1:{server.server_address[1]}"
+    service.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     try:
         yield service
     finally:
