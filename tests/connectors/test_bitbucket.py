@@ -142,10 +142,10 @@ def test_a_repository_that_is_deleted_while_it_is_read_ends_nothing(bitbucket):
 
 
 def test_without_any_header_the_waits_grow_from_a_minute(bitbucket):
-    bitbucket.service.planned = [Reply({}, 429)] * 5
+    bitbucket.service.planned = [Reply({}, 429)] * 9
     with pytest.raises(Paused):
         bitbucket.pages()
-    assert bitbucket.waits == [60, 120]
+    assert bitbucket.waits == [60, 120, 240, 480, 960, 1920]
 
 
 def test_check_finds_out_that_pull_requests_may_not_be_read(bitbucket):

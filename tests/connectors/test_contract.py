@@ -98,10 +98,10 @@ def test_a_throttled_call_is_made_again_after_the_wait_that_was_asked_for(any_se
 
 
 def test_a_wait_that_is_too_long_to_sit_out_pauses_the_run_until_then(any_service):
-    any_service.service.planned = [Reply({}, 429, {"Retry-After": "3600"})]
-    with pytest.raises(Paused, match=r"the sync goes on after 2026-11-22 11:00 UTC") as paused:
+    any_service.service.planned = [Reply({}, 429, {"Retry-After": "7200"})]
+    with pytest.raises(Paused, match=r"the sync goes on after 2026-11-22 12:00 UTC") as paused:
         any_service.pages()
-    assert paused.value.until == NOW + timedelta(hours=1)
+    assert paused.value.until == NOW + timedelta(hours=2)
     assert any_service.waits == []
 
 

@@ -3,13 +3,12 @@
 from datetime import timedelta
 
 import msgspec
-import pytest
 
 from connectors.bench import of_kind
 from connectors.stand_ins.server import Reply
 from connectors.world import NOW, SINCE, sha
 from visionality.connectors.github import PullRequestWire, parse_pull_request
-from visionality.connectors.model import Branch, Paused, PullRequest, Repository
+from visionality.connectors.model import Branch, PullRequest, Repository
 
 SHOWN = b"""
 {"number":7,"title":"Fix","state":"closed","html_url":"https://github.com/arctrade/x/pull/7","user":null,
@@ -90,13 +89,13 @@ def test_a_secondary_limit_without_a_time_waits_a_minute(github):
     assert github.waits == [60]
 
 
-def test_a_limit_that_returns_in_an_hour_pauses_until_then(github):
+def test_a_limit_that_returns_in_an_hour_is_sat_out_so_that_a_first_run_goes_on(github):
+    expected = github.pages()
     hour = NOW + timedelta(hours=1)
     headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(hour.timestamp()))}
-    github.service.planned = [Reply({}, 403, headers)]
-    with pytest.raises(Paused) as paused:
-        github.pages()
-    assert paused.value.until == hour
+    github.service.planned = [lambda _: None, Reply({}, 403, headers)]
+    assert github.pages() == expected
+    assert github.waits == [3600]
 
 
 def test_the_installation_of_an_app_is_named_so(github):

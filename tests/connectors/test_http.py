@@ -172,11 +172,11 @@ def test_an_answer_that_breaks_off_is_asked_for_again(github):
     assert len(github.waits) == 2
 
 
-def test_waits_that_add_up_to_more_than_five_minutes_pause_the_run(github):
-    github.service.planned = [Reply({}, 429, {"Retry-After": "100"})] * 9
+def test_waits_that_add_up_to_more_than_65_minutes_pause_the_run(github):
+    github.service.planned = [Reply({}, 429, {"Retry-After": "1200"})] * 9
     with pytest.raises(Paused):
         github.pages()
-    assert github.waits == [100, 100, 100]
+    assert github.waits == [1200, 1200, 1200]
 
 
 def test_each_call_has_its_own_patience(github):

@@ -180,11 +180,11 @@ def test_an_issue_that_changed_a_minute_after_is_said_in_any_time_zone_of_the_ac
 
 
 def test_a_quota_pauses_until_jira_gives_more_and_says_why(cloud):
-    headers = {"RateLimit-Reason": "jira-quota-tenant-based", "X-RateLimit-Reset": "2026-11-22T11:00Z"}
+    headers = {"RateLimit-Reason": "jira-quota-tenant-based", "X-RateLimit-Reset": "2026-11-22T12:00Z"}
     cloud.service.planned = [Reply({}, 429, headers)]
     with pytest.raises(Paused, match=r"\(jira-quota-tenant-based\)") as paused:
         cloud.pages()
-    assert paused.value.until == datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+    assert paused.value.until == datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 def test_a_token_that_comes_again_is_a_fault(cloud):

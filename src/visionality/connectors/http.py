@@ -35,8 +35,9 @@ LARGEST = 16 * 1024 * 1024
 TRIES = 5
 HOPS = 5
 """Redirects that are followed for one call."""
-SIT_OUT = timedelta(minutes=5)
-"""What is waited for one call in all; a service that asks for more is left until then."""
+SIT_OUT = timedelta(minutes=65)
+"""What is waited for one call in all, which is a little more than the window of GitHub and of Bitbucket: a first run of a large
+place goes on after it and does not begin again. A service that asks for more is left until then."""
 UNSAID_WAIT = timedelta(minutes=1)
 """The first wait where a service does not say how long; each further one is twice as long."""
 
