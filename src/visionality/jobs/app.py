@@ -8,6 +8,7 @@ import psycopg
 import structlog
 
 from visionality.jobs.burn import watch
+from visionality.jobs.corrections import Corrector
 from visionality.jobs.deliver import Deliverer, Mail
 from visionality.jobs.health import metrics
 from visionality.jobs.periods import begin
@@ -58,6 +59,7 @@ class JobsApp:
         counters = {
             "visionality_calls_in_doubt_total": self._reaper.charged,
             "visionality_holds_released_total": self._reaper.released,
+            "visionality_correction_rows_total": self._corrector.corrected,
             "visionality_alerts_total": self._told,
         }
         try:
@@ -70,9 +72,11 @@ class JobsApp:
         self._writer = LedgerWriter(self._writer_dsn, "jobs", self._clock, settings)
         await self._writer.start()
         self._reaper = Reaper(self._writer_dsn, self._writer, self._clock, settings.fence_after)
+        self._corrector = Corrector(self._writer_dsn, self._writer, self._clock)
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._reaper.run(), name="reaper"),
+            loop.create_task(self._corrector.run(), name="corrections"),
             loop.create_task(self._watch(), name="burn"),
         ]
 
@@ -96,4 +100,5 @@ class JobsApp:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._reaper.close()
+        self._corrector.close()
         await self._writer.close()
