@@ -16,6 +16,7 @@ from product import Product
 from visionality.postgres import read_endpoint
 
 MARCH = ("--month", "2026-03")
+ROOT = Path(__file__).parents[2]
 REPO = "bitbucket.org/arctrade/queued-ingest"
 CAROL = {
     "agent_owner": "Carol Q.",

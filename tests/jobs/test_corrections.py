@@ -18,6 +18,7 @@ from conftest import clone_of, default_org
 from ledger.rows import insert, smallest
 from visionality.core.correction import AMOUNTS
 from visionality.jobs import corrections
+from visionality.jobs.afterwards import SESSION_SAID, look
 from visionality.jobs.corrections import Busy, Corrector
 from visionality.ledger.connection import AWAY
 from visionality.ledger.writer import LedgerWriter
@@ -284,6 +285,65 @@ async def test_a_correction_follows_the_one_before_though_its_machine_has_an_ear
         corrector._clock = lambda: utc_now() - timedelta(minutes=1)
         await corrector.correct()
     assert [booked(one)[1] for one in books.corrections()] == [None, "HPC", "HPC", "SOCE"]
+
+
+async def test_a_true_up_that_comes_late_follows_its_row_by_the_next_look(books):
+    row = books.write(cost_nusd=100, billed_nusd=100)
+    books.order([row], "HPC", task_id="HPC-1")
+    await books.correct()
+    books.true_up(row, -20)
+    assert [look(books.database.dsn("vis_jobs"), utc_now()) for _ in range(2)] == [1, 0]
+    await books.correct()
+    assert books.by_project() == {("HPC", "USD"): (0, 0, 0, 1, 0, 80, 80)}
+    last = books.corrections()[-1]
+    assert (last["task_id"], last["attribution_level"], last["tags"]["author"]) == ("HPC-1", 8, "resolver")
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
+
+
+def said(session: str, **columns) -> dict:
+    return {"agent_sub": "alice", "tags": Jsonb({"session": session}), **columns}
+
+
+async def test_a_row_that_came_before_its_evidence_is_booked_as_its_session_said_later(books):
+    first = books.write(**said("s1", attribution_level=8))
+    known = {"project_id": "HPC", "attribution_level": 4, "confidence": 60, "branch": "HPC-1-fix"}
+    books.write(**said("s1", task_id="HPC-1", repo="here", **known))
+    books.write(**said("s1", task_id="HPC-2", repo="here", **known))
+    assert [look(books.database.dsn("vis_jobs"), utc_now()) for _ in range(2)] == [1, 0]
+    await books.correct()
+    _, last = books.corrections()
+    assert (last["corrects"], last["project_id"], last["task_id"]) == (first["id"], "HPC", None)
+    assert (last["repo"], last["branch"], last["attribution_level"], last["confidence"]) == (
+        "here",
+        "HPC-1-fix",
+        5,
+        50,
+    )
+    assert (last["tags"]["author"], last["tags"]["reason"]) == ("resolver", SESSION_SAID)
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [("s1", "HPC", 4), ("s1", "SOCE", 2)],
+        [("s2", "HPC", 4)],
+        [("s1", "HPC", 5)],
+        [],
+    ],
+    ids=["two projects", "another session", "inherited itself", "nobody"],
+)
+async def test_a_session_that_does_not_say_one_project_leaves_its_rows_in_the_queue(books, others):
+    books.write(**said("s1", attribution_level=8))
+    for session, project, level in others:
+        books.write(**said(session, project_id=project, attribution_level=level, confidence=60))
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
+
+
+async def test_a_row_whose_own_evidence_leads_where_its_key_may_not_go_is_left_to_an_operator(books):
+    books.write(**said("s1") | {"tags": Jsonb({"session": "s1", "project_denied": "SOCE"})})
+    books.write(**said("s1", project_id="HPC", attribution_level=2, confidence=95))
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
 
 
 AMOUNT = st.integers(0, 10**15)

@@ -3,7 +3,8 @@
 No row is touched. A correction of a row is a reversal, with the negative amounts and the booking that stands, and a
 re-booking with the positive ones and the new booking; together they are zero. What belongs to the row by then, its
 true-ups included, is moved as a whole. A true-up that comes afterwards is booked as the row was at first; the next
-correction of the row reverses it there by a row of its own, of the kind `late`, and its re-booking has the whole again.
+correction of the row, which jobs/afterwards.py orders, reverses it there by a row of its own, of the kind `late`, and its
+re-booking has the whole again.
 """
 
 from collections.abc import Mapping

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import structlog
 
+from visionality.jobs.afterwards import look
 from visionality.jobs.burn import watch
 from visionality.jobs.corrections import Corrector
 from visionality.jobs.deliver import Deliverer, Mail
@@ -81,7 +82,7 @@ class JobsApp:
         ]
 
     async def _watch(self) -> None:
-        """Look for budgets that burn, send what is to be sent, forget what is over, begin what begins; for ever."""
+        """Watch budgets, send what is to be sent, forget what is over, begin what begins, order what became known; for ever."""
         while True:
             try:
                 self._told += await asyncio.to_thread(watch, self._jobs_dsn, self._clock())
@@ -89,6 +90,7 @@ class JobsApp:
                 skew = timedelta(seconds=self._settings.binding_skew)
                 await asyncio.to_thread(tidy, self._jobs_dsn, self._clock(), skew)
                 await asyncio.to_thread(begin, self._jobs_dsn)
+                await asyncio.to_thread(look, self._jobs_dsn, self._clock())
             except psycopg.Error as error:
                 log.warning("burn_waits", error=str(error), error_type=type(error).__name__)
             except Exception:
