@@ -17,6 +17,7 @@ ONLY_GROW = (
     "revoked_token",
     "mapping_file",
     "agent_identity_period",
+    "correction_order",
 )
 """Tables that take no UPDATE and no DELETE from an application role."""
 
@@ -50,6 +51,7 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
             "alias",
             "map",
             "period",
+            "correction",
         )
     }
     made = {"org_id": org_id, "created_at": "2026-01-01T00:00:00Z"}
@@ -80,6 +82,7 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         "project_alias": {"id": ids["alias"], "org_id": org_id, "alias": f"{slug}X", "project_id": ids["project"]},
         "mapping_file": {"id": ids["map"], "org_id": org_id, "version": 1, "content": b"version: 1", "sha256": bytes(32), "applied_by": "cli:alice", "applied_at": made["created_at"]},
         "agent_identity_period": {"id": ids["period"], "org_id": org_id, "agent_id": ids["agent"], "owner": "Alice", "team_id": ids["team"], "cost_center": "", "gl_code": "", "valid_from": made["created_at"], "made_at": made["created_at"], "announced_at": None},
+        "correction_order": {"id": ids["correction"], "org_id": org_id, "author": "cli:alice", "reason": "wrong", "project_id": ids["project"], "customer_id": None, "task_id": "ARC-2", "epic_id": "", "repo": "", "branch": "", "level": 8, "confidence": 100, "rows": Json([]), "made_at": made["created_at"]},
         "floor_request": {"id": ids["floor"], "org_id": org_id, "project_id": ids["project"], "from_level": 3, "to_level": 2, "requested_by": "cli:alice", "requested_at": made["created_at"], "decided_by": "", "decided_at": None, "approved": None},
     }  # fmt: skip
 

@@ -26,6 +26,13 @@ VIEWS = {
         "period": "character varying(10)", "cap_nusd": "bigint", "hard": "boolean", "soft": "integer[]",
         "near_cap": "character varying(10)", "ceiling_nusd": "bigint", "created_at": TIME,
     },
+    "correction_orders_v1": {
+        "org_id": "uuid", "correction_id": "uuid", "author": "character varying(200)", "reason": "character varying(400)",
+        "project_id": "character varying(80)", "customer_id": "character varying(80)",
+        "project_customer_id": "character varying(80)", "gl_code": "text", "business_unit": "text", "task_id": "text",
+        "epic_id": "text", "repo": "text", "branch": "text", "level": "smallint", "confidence": "smallint", "rows": "jsonb",
+        "made_at": TIME,
+    },
     "customers_v1": {"org_id": "uuid", "customer_id": "character varying(80)"},
     "hints_v1": {
         "org_id": "uuid", "hint_id": "uuid", "agent_sub": "character varying(255)", "project": "character varying(80)",
@@ -93,6 +100,7 @@ READERS = {
     "alert_channels_v1": {"vis_jobs"},
     "binding_keys_v1": {"vis_writer"},
     "budgets_v1": {"vis_writer", "vis_jobs"},
+    "correction_orders_v1": {"vis_writer", "vis_jobs"},
     "customers_v1": {"vis_writer"},
     "hints_v1": {"vis_writer"},
     "keys_v1": {"vis_writer"},

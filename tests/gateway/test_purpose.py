@@ -9,6 +9,9 @@ import pytest
 
 from gateway.backend import Backend
 from gateway.calls import CHAT, Caller, Reply, ask, body_of, new_id
+from visionality.jobs.afterwards import look
+from visionality.postgres import read_endpoint
+from visionality.runtime.clock import utc_now
 
 FIXTURES = Path(__file__).parent / "evidence" / "fixtures"
 MAP = """\
@@ -95,6 +98,24 @@ def test_a_title_call_goes_by_what_its_session_said(wide):
 def test_a_title_call_of_another_session_is_attributed_to_nobody(wide):
     row = sent(wide, fixture("claude_code_2_1_197_title"))
     assert (row["project_id"], row["attribution_level"]) == (None, 8)
+
+
+def test_a_title_call_that_came_before_its_session_said_anything_gets_an_appended_record(wide, product):
+    """A6: the row stays, and what was learned later stands in rows of its own."""
+    session = new_id()
+    title = sent(wide, fixture("claude_code_2_1_197_title"), session=session)
+    main = sent(wide, fixture("claude_code_2_1_197"), session=session)
+    mark = title["tags"]["session"]
+    assert (title["project_id"], len(mark), main["tags"]["session"]) == (None, 16, mark)
+    assert session not in str(title)
+    look(read_endpoint(product.data_dir).dsn("vis"), utc_now())
+    query = "select * from vis.request_logs where corrects = %s order by wseq"
+    product.until(lambda: len(product.query(query, title["id"])) == 2)
+    reversal, rebooking = product.query(query, title["id"])
+    assert purpose(reversal) == (None, None, None, None)
+    assert purpose(rebooking) == HPC_1234
+    assert (rebooking["attribution_level"], rebooking["confidence"]) == (5, main["confidence"] - 10)
+    assert rebooking["cost_nusd"] == title["cost_nusd"] == -reversal["cost_nusd"]
 
 
 def test_the_address_says_it_for_tools_that_say_nothing(wide):

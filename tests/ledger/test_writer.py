@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from visionality.core.row import Row, draft_text, from_draft
 from visionality.jobs.reaper import Reaper
-from visionality.ledger.connection import WriterConnection
+from visionality.ledger.connection import AWAY, WriterConnection
 from visionality.ledger.writer import DEAD_LETTERS, Hold, LedgerAway, LedgerWriter
 from visionality.runtime.clock import utc_now
 from visionality.runtime.ids import uuid7
@@ -511,3 +511,35 @@ async def test_whether_a_hold_stands_is_not_known_while_the_database_is_away(dat
         with ledger.stalled(), pytest.raises(LedgerAway):
             await writer.standing(ORG, uuid7())
         assert await writer.standing(ORG, uuid7()) is None
+
+
+async def test_rows_that_follow_from_what_stands_are_one_transaction_with_the_reading_of_it(ledger):
+    """An addition that fails appends nothing, and neither the other rows nor their numbers mind."""
+    asked: list[int] = []
+
+    async def fails(connection):
+        asked.append(await connection.fetchval("select count(*) from vis.request_logs"))
+        raise ZeroDivisionError
+
+    async def breaks(connection):
+        connection.terminate()
+        return [a_row()]
+
+    async def follows(connection):
+        return [a_row(), a_row()]
+
+    async with started(ledger.writer) as writer:
+        await writer.settle(a_row(), None)
+        with pytest.raises(ZeroDivisionError):
+            await writer.append(fails)
+        assert await writer.append(follows) == 2
+        await writer.settle(a_row(), None)
+        with pytest.raises(AWAY):
+            await writer.append(breaks)
+        gone = asyncio.ensure_future(writer.append(fails))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert await writer.append(follows) == 2
+    assert asked[0] == 1
+    numbers = ledger.query("select writer_no, wseq from vis.request_logs order by 1, 2")
+    assert [row["wseq"] for row in numbers] == [1, 2, 3, 4, 1, 2]

@@ -2,7 +2,10 @@
 
 import re
 
+from visionality.core.correction import Order, Standing, corrected
 from visionality.core.row import COLUMNS
+from visionality.runtime.clock import utc_now
+from visionality.runtime.ids import uuid7
 from web.rows import call, refused
 from web.test_ledger_page import words
 
@@ -93,3 +96,31 @@ def test_web_addresses_become_links_and_nothing_else_does(office):
     page = office.browser.get(f"/rows/{row.id}").text
     assert '<a href="https://bitbucket.org/arctrade/hpc-billing/pull-requests/7" rel="noopener' in page
     assert 'href="file:' not in page
+
+
+def test_a_corrected_row_lists_its_corrections_and_the_month_counts_it_where_it_is_booked_now(office):
+    """A6: one call, no longer unattributed, and no cent more or less."""
+    (row,) = office.write(call(project_id=None, task_id=None, attribution_level=8))
+    order = Order(
+        office.org_id,
+        uuid7(),
+        "cli:alice",
+        "told by Carol",
+        "HPC",
+        None,
+        None,
+        None,
+        None,
+        "HPC-7",
+        *[None] * 3,
+        8,
+        100,
+    )
+    office.write(*corrected(Standing(row, (0,) * 7), order, utc_now()))
+    text = words(office.browser.get(f"/rows/{row.id}").text)
+    assert "– – – cli:alice told by Carol -0.003405" in text
+    assert "HPC HPC-7 – cli:alice told by Carol 0.003405" in text
+    month = words(office.browser.get("/").text)
+    assert "Cost 0.003405 USD Calls 1 " in month
+    assert "Unattributed 0 rows" in month
+    assert "Calls 1 " in words(office.browser.get("/?project=HPC").text)

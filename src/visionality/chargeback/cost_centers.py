@@ -115,15 +115,19 @@ def write(
     out: BinaryIO,
     *,
     include_sandbox: bool = False,
+    original: bool = False,
 ) -> list[Total]:
-    """Write the CSV of a half-open range into `out`; `wanted` maps a selector to its value."""
+    """Write the CSV of a half-open range into `out`; `wanted` maps a selector to its value.
+
+    `original` leaves corrections out.
+    """
     rules = _splits(connection, org_id)
     changes = sorted({rule.effective_from for rule in rules if start < rule.effective_from < end})
     scopes = {
         kind: [rule.scope_value for rule in rules if rule.scope_kind == kind]
         for kind in ("project", "team", "customer")
     }
-    where = rows_of(org_id, start, end, wanted, include_sandbox=include_sandbox)
+    where = rows_of(org_id, start, end, wanted, include_sandbox=include_sandbox, original=original)
     report = _Report(rules, [start, *changes])
     amounts = sql.SQL(_SQL["amounts"]).format(filter=where, changes=sql.Literal(changes), **scopes)
     with connection.cursor().copy(amounts) as copy:

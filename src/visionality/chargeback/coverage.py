@@ -13,12 +13,11 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
 
 from visionality.chargeback.filter import asked_of, rows_of
+from visionality.chargeback.task_report import composed
 from visionality.core.attribution import BOUND, ENVIRONMENT, EXPLICIT, INHERITED, METADATA, UNATTRIBUTED
 from visionality.core.money import rounded_quotient
-from visionality.runtime.sql import statements
 
 LEVELS = {
     BOUND: "bound into the key",
@@ -28,7 +27,6 @@ LEVELS = {
     INHERITED: "session",
     UNATTRIBUTED: "nobody",
 }
-_SQL = statements("visionality.chargeback.sql", "reports.sql")
 
 
 @dataclass(slots=True)
@@ -75,12 +73,13 @@ def coverage(
     end: datetime,
     *,
     include_sandbox: bool = False,
+    original: bool = False,
 ) -> tuple[list[Share], Flagged]:
     """The shares of a half-open range, those of a currency and of a client together."""
-    served = rows_of(org_id, start, end, {}, include_sandbox=include_sandbox)
+    served = rows_of(org_id, start, end, {}, include_sandbox=include_sandbox, original=original)
     asked = asked_of(org_id, start, end, {}, include_sandbox=include_sandbox)
-    found = _shares(connection.execute(sql.SQL(_SQL["coverage"]).format(filter=served)).fetchall())
-    flagged = connection.execute(sql.SQL(_SQL["flagged"]).format(filter=asked)).fetchone()
+    found = _shares(connection.execute(composed("coverage", served)).fetchall())
+    flagged = connection.execute(composed("flagged", asked)).fetchone()
     assert flagged is not None
     return found, Flagged(flagged["conflicts"], flagged["denied"])
 

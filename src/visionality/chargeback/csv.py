@@ -52,12 +52,14 @@ def write(
     progress: Callable[[int, int], None],
     *,
     include_sandbox: bool = False,
+    original: bool = False,
 ) -> list[Total]:
     """Write the CSV of a half-open range into `out`.
 
-    `wanted` maps a selector to its value; `progress` is told (lines written, lines in all).
+    `wanted` maps a selector to its value; `progress` is told (lines written, lines in all); `original` leaves
+    corrections out.
     """
-    where = rows_of(org_id, start, end, wanted, include_sandbox=include_sandbox)
+    where = rows_of(org_id, start, end, wanted, include_sandbox=include_sandbox, original=original)
     totals = [
         Total(row["currency"], row["lines"], row["cost_nusd"])
         for row in connection.execute(sql.SQL(_SQL["total"]).format(filter=where))

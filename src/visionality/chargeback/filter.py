@@ -26,15 +26,30 @@ _SERVED = sql.SQL(
 
 
 def rows_of(
-    org_id: UUID, start: datetime, end: datetime, wanted: dict[str, str], *, include_sandbox: bool
+    org_id: UUID,
+    start: datetime,
+    end: datetime,
+    wanted: dict[str, str],
+    *,
+    include_sandbox: bool,
+    original: bool = False,
 ) -> sql.Composed:
-    """The condition on `vis.request_logs` for a half-open range; `wanted` maps a selector to its value."""
-    asked = asked_of(org_id, start, end, wanted, include_sandbox=include_sandbox)
+    """The condition on `vis.request_logs` for a half-open range; `wanted` maps a selector to its value.
+
+    `original` leaves corrections out, so that each row counts where it was booked at first.
+    """
+    asked = asked_of(org_id, start, end, wanted, include_sandbox=include_sandbox, original=original)
     return sql.SQL(" and ").join([asked, _SERVED])
 
 
 def asked_of(
-    org_id: UUID, start: datetime, end: datetime, wanted: dict[str, str], *, include_sandbox: bool
+    org_id: UUID,
+    start: datetime,
+    end: datetime,
+    wanted: dict[str, str],
+    *,
+    include_sandbox: bool,
+    original: bool = False,
 ) -> sql.Composed:
     """The same, with what was asked for and not served."""
     parts: list[sql.Composable] = [
@@ -43,6 +58,8 @@ def asked_of(
     ]
     if not include_sandbox:
         parts.append(sql.SQL("provider <> 'sandbox'"))
+    if original:
+        parts.append(sql.SQL("entry <> 'correction'"))
     parts += [
         sql.SQL("{} = {}").format(sql.Identifier(_FILTERS[selector]), value)
         for selector, value in wanted.items()

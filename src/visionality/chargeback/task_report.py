@@ -3,7 +3,7 @@
 All of it comes from one snapshot of the rows that a chargeback of the task has, so every part adds up to its total.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -43,6 +43,8 @@ class TaskReport:
     wanted: dict[str, str]
     """A selector of chargeback/filter.py to its value."""
     include_sandbox: bool = False
+    original: bool = False
+    """Whether corrections are left out."""
 
     def totals(self) -> list[Record]:
         """One for each currency."""
@@ -57,13 +59,21 @@ class TaskReport:
         return self._lines("places")
 
     def unserved(self) -> Unserved:
-        where = asked_of(self.org_id, self.start, self.end, self.wanted, include_sandbox=self.include_sandbox)
-        row = self.connection.execute(sql.SQL(_SQL["unserved"]).format(filter=where)).fetchone()
+        row = self.connection.execute(composed("unserved", self._where(asked_of))).fetchone()
         assert row is not None
         return Unserved(row["refused"], row["failed"])
 
     def _lines(self, name: LiteralString) -> Iterator[Record]:
-        where = rows_of(self.org_id, self.start, self.end, self.wanted, include_sandbox=self.include_sandbox)
-        query = sql.SQL(_SQL[name]).format(filter=where, sums=sql.SQL(_SQL["sums"]))
         with self.connection.cursor() as cursor:
-            yield from cursor.stream(query)
+            yield from cursor.stream(composed(name, self._where(rows_of)))
+
+    def _where(self, which: Callable[..., sql.Composed]) -> sql.Composed:
+        only = {"include_sandbox": self.include_sandbox, "original": self.original}
+        return which(self.org_id, self.start, self.end, self.wanted, **only)
+
+
+def composed(name: LiteralString, where: sql.Composed) -> sql.Composed:
+    """A statement of reports.sql over the rows of a condition."""
+    counted = {part: sql.SQL(_SQL[part]) for part in ("calls", "called_at")}
+    larger = {part: sql.SQL(_SQL[part]).format(**counted) for part in ("sums", "is_left")}
+    return sql.SQL(_SQL[name]).format(filter=where, **counted, **larger)

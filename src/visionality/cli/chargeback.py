@@ -40,6 +40,7 @@ Example: vis chargeback --project HPC --month 2026-11 -o hpc-november.csv
     help="One line a cost center, general-ledger code and project, with each row's cost split between them.",
 )
 @click.option("--include-sandbox", is_flag=True, help="Count rows of the simulated provider too.")
+@click.option("--original", is_flag=True, help="Leave corrections out: rows as they were booked at first.")
 @click.option(
     "-o",
     "--output",
@@ -56,6 +57,7 @@ def chargeback_command(
     *,
     by: str | None,
     include_sandbox: bool,
+    original: bool,
     in_json: bool,
     **selectors: str | None,
 ) -> None:
@@ -70,13 +72,15 @@ def chargeback_command(
         if by:
             totals = [
                 _of_cost_centers(total)
-                for total in cost_centers.write(*rows, include_sandbox=include_sandbox)
+                for total in cost_centers.write(*rows, include_sandbox=include_sandbox, original=original)
             ]
         else:
             with _bar() as bar:
                 totals = [
                     _of_calls(total)
-                    for total in csv.write(*rows, _progress(bar), include_sandbox=include_sandbox)
+                    for total in csv.write(
+                        *rows, _progress(bar), include_sandbox=include_sandbox, original=original
+                    )
                 ]
     for record, told in totals:
         show(record | {"file": str(output)}) if in_json else click.echo(f"{output}: {told}")

@@ -14,11 +14,14 @@ from visionality.cli.duration import Duration
 from visionality.cli.installation import Installation, as_json, installation, show
 from visionality.cli.output import whole_file
 from visionality.cli.period import Period, period_options
+from visionality.core.money import usd
 from visionality.core.pricing import recomputed_nusd, stated_by
 from visionality.runtime.clock import utc_now
 
 STOPPED = 130
 """The exit code of a program that Ctrl-C ended, as shells have it."""
+
+_original = click.option("--original", is_flag=True, help="Leave corrections out.")
 
 ledger_command = click.Group("ledger", help="Rows: look, follow, take them out.")
 
@@ -32,6 +35,7 @@ def _line(row: dict[str, Any]) -> str:
     cost = "unpriced" if record["price_state"] == "unknown" else record["cost_usd"]
     what = record["decision"] if record["decision"] != "allowed" else record["finish"] or ""
     notes = [str(record["status_code"]), what, record["reason"] or ""]
+    notes += [(record["tags"] or {}).get("correction", "")] if record["entry"] == "correction" else []
     notes += ["simulated"] if record["provider"] == "sandbox" else []
     notes += ["estimated"] if record["usage_source"] == "tokenizer_estimate" else []
     read = record["input_tokens"] + record["cache_read_tokens"] + record["cache_write_tokens"]
@@ -55,15 +59,23 @@ def _line(row: dict[str, Any]) -> str:
 )
 @click.option("--project", help="Only this project.")
 @click.option("--agent", help="Only this agent.")
+@_original
 @installation
 @as_json
 def _tail(
-    here: Installation, *, follow: bool, lines: int, project: str | None, agent: str | None, in_json: bool
+    here: Installation,
+    *,
+    follow: bool,
+    lines: int,
+    project: str | None,
+    agent: str | None,
+    original: bool,
+    in_json: bool,
 ) -> None:
     """Print the newest rows, oldest of them first."""
     from visionality.ledger import reader
 
-    wanted = reader.Filter(project, agent)
+    wanted = reader.Filter(project, agent, original)
 
     def put(rows: list[dict[str, Any]]) -> None:
         for row in rows:
@@ -86,19 +98,23 @@ def _tail(
 
 @ledger_command.command("show", epilog="Example: vis ledger show 0193f2c4-…")
 @click.argument("row_id", type=click.UUID)
+@_original
 @installation
 @as_json
-def _show(here: Installation, row_id: UUID, *, in_json: bool) -> None:
-    """Print every column of a row, or of all rows of a call, and recompute its cost."""
+def _show(here: Installation, row_id: UUID, *, original: bool, in_json: bool) -> None:
+    """Print every column of a row, or of all rows of a call, recompute its cost, and list its corrections."""
     from visionality.ledger import reader
 
     with here.reading() as (connection, org_id):
         rows = reader.one(connection, org_id, row_id)
+        rows = [row for row in rows if row["entry"] != "correction" or row["id"] == row_id]
+        found = {} if original else reader.corrections(connection, org_id, [row["id"] for row in rows])
     if not rows:
         raise click.ClickException(f"there is no row and no call {row_id}")
     for row in rows:
         if in_json:
-            show(reader.shown(row))
+            corrections = [reader.shown(one) for one in found.get(row["id"], [])]
+            show(reader.shown(row) | ({} if original else {"corrections": corrections}))
             continue
         for name, value in reader.shown(row).items():
             if value is not None:
@@ -110,6 +126,20 @@ def _show(here: Installation, row_id: UUID, *, in_json: bool) -> None:
             click.echo(
                 f"{'recomputed':<22} {again} nano-USD from the row's own usage and rates; stored {row['cost_nusd']}"
             )
+        for one in found.get(row["id"], []):
+            click.echo(_correction(one))
+
+
+def _correction(row: dict[str, Any]) -> str:
+    """One row of a correction: when, which booking, how much, by whom and why."""
+    tags = row["tags"]
+    what = "booked on" if tags["correction"] == "rebooking" else "taken off"
+    booking = " ".join(row[name] or "–" for name in ("project_id", "customer_id", "task_id"))
+    amount = f"{usd(row['cost_nusd'])} {row['currency']}"
+    return (
+        f"{'corrected':<22} {row['created_at']:%Y-%m-%d %H:%M:%S} {what} {booking}: {amount}, "
+        f"by {tags['author']}: {tags['reason']}"
+    )
 
 
 @ledger_command.command("export", epilog="Example: vis ledger export --month 2026-11 -o november.csv")

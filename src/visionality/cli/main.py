@@ -13,6 +13,7 @@ _COMMANDS = {
     "ledger": ("ledger", "Look at rows: tail, show, export."),
     "chargeback": ("chargeback", "Write the chargeback CSV of a month, a quarter or a range."),
     "report": ("report", "What a task or an epic cost, and how much of the spend is attributed."),
+    "queue": ("queue", "See what waits for a project, and assign it."),
     "key": ("keys", "Issue, rotate, revoke and audit virtual keys."),
     "token": ("tokens", "Check envelopes and tokens offline, publish the keys for it."),
     "service": ("services", "Register the backends that hold binding keys."),

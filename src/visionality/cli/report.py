@@ -21,6 +21,9 @@ report_command = click.Group(
 _include_sandbox = click.option(
     "--include-sandbox", is_flag=True, help="Count rows of the simulated provider too."
 )
+_original = click.option(
+    "--original", is_flag=True, help="Leave corrections out: rows as they were booked at first."
+)
 _SUMS = f"{'calls':>8} {'tokens in':>12} {'out':>10} {'cost':>20}"
 
 
@@ -29,10 +32,18 @@ _SUMS = f"{'calls':>8} {'tokens in':>12} {'out':>10} {'cost':>20}"
 @click.option("--epic", "is_epic", is_flag=True, help="TASK is an epic: count all of its issues.")
 @any_period_options
 @_include_sandbox
+@_original
 @installation
 @as_json
 def _task(
-    here: Installation, period: Period, task: str, *, is_epic: bool, include_sandbox: bool, in_json: bool
+    here: Installation,
+    period: Period,
+    task: str,
+    *,
+    is_epic: bool,
+    include_sandbox: bool,
+    original: bool,
+    in_json: bool,
 ) -> None:
     """Print what a task cost: by person and model, and over which repos, branches and commits.
 
@@ -43,7 +54,7 @@ def _task(
     start, end = period
     kind = "epic" if is_epic else "task"
     with here.reading(snapshot=True) as (connection, org_id):
-        report = TaskReport(connection, org_id, start, end, {kind: task}, include_sandbox)
+        report = TaskReport(connection, org_id, start, end, {kind: task}, include_sandbox, original)
         totals, unserved = report.totals(), report.unserved()
         if not totals and not unserved:
             raise click.ClickException(_nothing(replace(report, include_sandbox=True), kind, task))
@@ -117,9 +128,12 @@ def _moment(at: datetime | None) -> str:
 @report_command.command("coverage", epilog="Example: vis report coverage --month 2026-11")
 @any_period_options
 @_include_sandbox
+@_original
 @installation
 @as_json
-def _coverage(here: Installation, period: Period, *, include_sandbox: bool, in_json: bool) -> None:
+def _coverage(
+    here: Installation, period: Period, *, include_sandbox: bool, original: bool, in_json: bool
+) -> None:
     """Print what share of calls and of spend is attributed, by the level of the evidence and by client.
 
     Without a period it is of all time. docs/reference/attribution.md says what the levels are.
@@ -128,7 +142,9 @@ def _coverage(here: Installation, period: Period, *, include_sandbox: bool, in_j
 
     start, end = period
     with here.reading(snapshot=True) as (connection, org_id):
-        found, flagged = coverage(connection, org_id, start, end, include_sandbox=include_sandbox)
+        found, flagged = coverage(
+            connection, org_id, start, end, include_sandbox=include_sandbox, original=original
+        )
     if in_json:
         for share in found:
             show(_share(share))

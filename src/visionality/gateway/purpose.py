@@ -7,6 +7,7 @@ what its session said before. Of what was read only the matched fields stay, and
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -60,6 +61,8 @@ class Purposes:
         said = evidence.heard(asked.headers, asked.document, asked.path)
         found = evidence.found(said)
         notes = {"client": f"{found.client} {found.version}".strip()} if found.client else {}
+        if found.session:
+            notes["session"] = _mark(grant.key_id, found.session)
         if grant.task_class is None:
             answer = classify(shape(said, found))
             if answer is not None:
@@ -113,6 +116,11 @@ class Purposes:
             if len(self._resolved) > REMEMBERED:
                 self._resolved.popitem(last=False)
         return known
+
+
+def _mark(key_id: UUID, session: str) -> str:
+    """Tells calls of one session of one key from all others, and nobody what the session is called."""
+    return sha256(key_id.bytes + session.encode(errors="replace")).hexdigest()[:16]
 
 
 def _registry(organisation: Organisation) -> Registry:

@@ -7,7 +7,9 @@ from typing import Any
 import psycopg
 import structlog
 
+from visionality.jobs.afterwards import look
 from visionality.jobs.burn import watch
+from visionality.jobs.corrections import Corrector
 from visionality.jobs.deliver import Deliverer, Mail
 from visionality.jobs.health import metrics
 from visionality.jobs.periods import begin
@@ -58,6 +60,7 @@ class JobsApp:
         counters = {
             "visionality_calls_in_doubt_total": self._reaper.charged,
             "visionality_holds_released_total": self._reaper.released,
+            "visionality_correction_rows_total": self._corrector.corrected,
             "visionality_alerts_total": self._told,
         }
         try:
@@ -70,14 +73,16 @@ class JobsApp:
         self._writer = LedgerWriter(self._writer_dsn, "jobs", self._clock, settings)
         await self._writer.start()
         self._reaper = Reaper(self._writer_dsn, self._writer, self._clock, settings.fence_after)
+        self._corrector = Corrector(self._writer_dsn, self._writer, self._clock)
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._reaper.run(), name="reaper"),
+            loop.create_task(self._corrector.run(), name="corrections"),
             loop.create_task(self._watch(), name="burn"),
         ]
 
     async def _watch(self) -> None:
-        """Look for budgets that burn, send what is to be sent, forget what is over, begin what begins; for ever."""
+        """Watch budgets, send what is to be sent, forget what is over, begin what begins, order what became known; for ever."""
         while True:
             try:
                 self._told += await asyncio.to_thread(watch, self._jobs_dsn, self._clock())
@@ -85,6 +90,7 @@ class JobsApp:
                 skew = timedelta(seconds=self._settings.binding_skew)
                 await asyncio.to_thread(tidy, self._jobs_dsn, self._clock(), skew)
                 await asyncio.to_thread(begin, self._jobs_dsn)
+                await asyncio.to_thread(look, self._jobs_dsn, self._clock())
             except psycopg.Error as error:
                 log.warning("burn_waits", error=str(error), error_type=type(error).__name__)
             except Exception:
@@ -96,4 +102,5 @@ class JobsApp:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._reaper.close()
+        self._corrector.close()
         await self._writer.close()

@@ -1,13 +1,14 @@
 """What one transaction of the ledger writer carries, with the numbers it carries it under."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from msgspec.structs import astuple, replace
 
@@ -84,6 +85,13 @@ class Look(msgspec.Struct, eq=False):
     found: asyncio.Future[Hold | None]
     org_id: UUID
     hold_id: UUID
+
+
+class Addition(msgspec.Struct, eq=False):
+    """Rows that follow from what stands, and somebody who waits until they stand too."""
+
+    done: asyncio.Future[int]
+    make: Callable[[asyncpg.Connection], Awaitable[list[Row]]]
 
 
 @dataclass(frozen=True, slots=True)

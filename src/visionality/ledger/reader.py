@@ -32,6 +32,8 @@ class Filter:
 
     project_id: str | None = None
     agent_sub: str | None = None
+    original: bool = False
+    """Whether corrections are left out."""
 
 
 @dataclass(slots=True)
@@ -105,6 +107,16 @@ def one(connection: psycopg.Connection[Record], org_id: UUID, row_id: UUID) -> l
     return connection.execute(_SQL["one"], {"org_id": org_id, "id": row_id, **bounds}).fetchall()
 
 
+def corrections(
+    connection: psycopg.Connection[Record], org_id: UUID, row_ids: list[UUID]
+) -> dict[UUID, list[Record]]:
+    """What was appended to correct each of these rows, in order."""
+    found: dict[UUID, list[Record]] = {}
+    for row in connection.execute(_SQL["corrections"], {"org_id": org_id, "ids": row_ids}):
+        found.setdefault(row["corrects"], []).append(row)
+    return found
+
+
 def choices(
     connection: psycopg.Connection[Record], org_id: UUID, since: datetime
 ) -> tuple[list[str], list[str]]:
@@ -138,5 +150,6 @@ def shown(row: Record) -> Record:
     return row
 
 
-def _filter(wanted: Filter) -> dict[str, str | None]:
-    return {"project_id": wanted.project_id or None, "agent_sub": wanted.agent_sub or None}
+def _filter(wanted: Filter) -> dict[str, str | bool | None]:
+    who = {"project_id": wanted.project_id or None, "agent_sub": wanted.agent_sub or None}
+    return {**who, "original": wanted.original}

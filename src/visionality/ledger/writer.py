@@ -10,13 +10,14 @@ What a batch guarantees:
 * a hold stands in all of its windows or in none, and in none beyond its cap;
 * `(writer_no, wseq)` has no gap: numbers are given when a batch is composed, one batch is in flight, and a batch
   whose outcome is unknown is sent again unchanged;
-* a row that the database will not take leaves a placeholder in its number and itself in the dead-letter file.
+* a row that the database will not take leaves a placeholder in its number and itself in the dead-letter file;
+* rows that follow from what stands (`append`) are one transaction with the reading of it.
 """
 
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from math import inf
 from uuid import UUID
@@ -28,6 +29,7 @@ from msgspec.structs import replace
 
 from visionality.core.row import Row
 from visionality.ledger.batch import (
+    Addition,
     Batch,
     Denial,
     Hold,
@@ -100,6 +102,7 @@ class LedgerWriter:
         self._numbers = Numbers()
         self._waiting: list[Work] = []
         self._looks: list[Look] = []
+        self._additions: list[Addition] = []
         self._windows: set[UUID] = set()
         self._new_windows: dict[UUID, Window] = {}
         self._tight_until = -inf
@@ -200,6 +203,17 @@ class LedgerWriter:
         """Charge an orphan's worst case with this row, or let the rest of an estimate go with None."""
         return self._submit(Work(self._future(), take=hold, taken_as="expire", row=row)).done
 
+    async def append(self, make: Callable[[asyncpg.Connection], Awaitable[list[Row]]]) -> int:
+        """Append the rows that `make` answers, in the transaction in which it reads what they follow from.
+
+        Returns how many. Raises what `make` raises, and one of AWAY: then nothing was appended as far as is known, and
+        `make` has to see for itself, under a lock of its own, whether it was. Batches wait meanwhile.
+        """
+        addition = Addition(asyncio.get_running_loop().create_future(), make)
+        self._additions.append(addition)
+        self._wake.set()
+        return await addition.done
+
     # ------------------------------------------------------------------ the queue
 
     def _future(self) -> asyncio.Future[None]:
@@ -254,10 +268,12 @@ class LedgerWriter:
         beat = loop.call_later(self._heartbeat, self._beat_is_due)
         while self._waiting or not self._closing:
             self._wake.clear()
-            if not (self._waiting or self._beating or self._looks):
+            if not (self._waiting or self._beating or self._looks or self._additions):
                 await self._wake.wait()
             if self._looks:
                 await self._look()
+            if self._additions:
+                await self._add(self._additions.pop(0))
             if self._beating:
                 self._beating = False
                 await self._beat()
@@ -297,6 +313,25 @@ class LedgerWriter:
         for look in looks:
             if not look.found.done():
                 look.found.set_result(standing.get((look.org_id, look.hold_id)))
+
+    async def _add(self, addition: Addition) -> None:
+        """Where it is not known whether rows were written, their numbers are not used again: this writer takes a new one."""
+        try:
+            async with self._link.live.transaction():
+                rows = await addition.make(self._link.live)
+                batch = self._composed([Work(self._future(), row=row) for row in rows])
+                if rows:
+                    await self._link.live.fetch(_SQL["commit_batch"], *batch.arguments())
+        except AWAY as error:
+            await self._link.renew(error)
+            await self._register()
+            _tell(addition, error)
+        except Exception as error:  # noqa: BLE001 -- it is told to whoever asked; the others' rows go on
+            _tell(addition, error)
+        else:
+            self._numbers = batch.after
+            if not addition.done.done():
+                addition.done.set_result(len(rows))
 
     async def _register(self) -> None:
         while True:
@@ -465,6 +500,11 @@ class LedgerWriter:
             file.write(msgspec.json.encode(letter) + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _tell(addition: Addition, error: Exception) -> None:
+    if not addition.done.done():
+        addition.done.set_exception(error)
 
 
 def _is_poison(error: asyncpg.PostgresError) -> bool:

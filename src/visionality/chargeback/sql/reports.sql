@@ -1,38 +1,48 @@
 -- What a task cost, and how much of the spend is attributed, for psycopg. Run as vis_reader in one repeatable-read
 -- transaction that has set vis.org_id. Braces take the filter; all values are literals that psycopg has quoted. A sum is
--- over all entries, a count of calls over calls.
+-- over all entries; a call that was corrected counts where it was booked again, and no longer where it was.
+
+-- name: calls
+case when entry = 'call' then 1
+     when entry <> 'correction' or tags ->> 'entry' <> 'call' then 0
+     when tags ->> 'correction' = 'rebooking' then 1 when tags ->> 'correction' = 'reversal' then -1 else 0 end
+
+-- name: called_at
+case when entry = 'call' then created_at when tags ->> 'correction' = 'rebooking' then (tags ->> 'of')::timestamptz end
 
 -- name: sums
-count(*) filter (where entry = 'call') as calls, sum(input_tokens)::bigint as input_tokens,
+sum({calls})::bigint as calls, sum(input_tokens)::bigint as input_tokens,
        sum(cache_read_tokens)::bigint as cache_read_tokens, sum(cache_write_tokens)::bigint as cache_write_tokens,
        sum(output_tokens)::bigint as output_tokens, sum(cost_nusd)::bigint as cost_nusd,
-       min(created_at) filter (where entry = 'call') as first_call,
-       max(created_at) filter (where entry = 'call') as last_call
+       min({called_at}) as first_call, max({called_at}) as last_call
 
 -- name: totals
-select currency, {sums} from vis.request_logs where {filter} group by 1 order by 1;
+select currency, {sums} from vis.request_logs where {filter} group by 1 {is_left} order by 1;
+
+-- name: is_left
+having sum({calls}) <> 0 or sum(cost_nusd) <> 0
 
 -- name: people
 select agent_owner, agent_sub, coalesce(model_used, model_requested) as model, currency, {sums}
-  from vis.request_logs where {filter} group by 1, 2, 3, 4 order by sum(cost_nusd) desc, 1, 2, 3, 4;
+  from vis.request_logs where {filter} group by 1, 2, 3, 4 {is_left} order by sum(cost_nusd) desc, 1, 2, 3, 4;
 
 -- name: places
 select task_id as task, repo, branch, commit_sha, pr_url, currency, {sums}
-  from vis.request_logs where {filter} group by 1, 2, 3, 4, 5, 6 order by min(created_at), 1, 2, 3, 4, 5, 6;
+  from vis.request_logs where {filter} group by 1, 2, 3, 4, 5, 6 {is_left} order by min({called_at}), 1, 2, 3, 4, 5, 6;
 
 -- name: unserved
 -- A refused row may stand for many that were refused alike.
-select coalesce(sum(coalesce((tags ->> 'repeats')::bigint, 1)) filter (where decision = 'refused'), 0)::bigint as refused,
-       count(*) filter (where decision = 'failed') as failed
-  from vis.request_logs where {filter} and entry = 'call' and cost_nusd = 0;
+select coalesce(sum({calls} * coalesce((tags ->> 'repeats')::bigint, 1)) filter (where decision = 'refused'), 0)::bigint as refused,
+       coalesce(sum({calls}) filter (where decision = 'failed'), 0)::bigint as failed
+  from vis.request_logs where {filter} and entry in ('call', 'correction') and cost_nusd = 0;
 
 -- name: coverage
 -- By client without its version, and by the level that found the project.
 select split_part(tags ->> 'client', ' ', 1) as client, attribution_level as level, currency,
-       count(*) filter (where entry = 'call') as calls, sum(cost_nusd)::bigint as cost_nusd,
-       count(*) filter (where entry = 'call' and project_id is null) as unattributed_calls,
+       sum({calls})::bigint as calls, sum(cost_nusd)::bigint as cost_nusd,
+       coalesce(sum({calls}) filter (where project_id is null), 0)::bigint as unattributed_calls,
        coalesce(sum(cost_nusd) filter (where project_id is null), 0)::bigint as unattributed_nusd
-  from vis.request_logs where {filter} group by 1, 2, 3 order by 3, 1, 2;
+  from vis.request_logs where {filter} group by 1, 2, 3 {is_left} order by 3, 1, 2;
 
 -- name: flagged
 select count(*) filter (where tags ? 'attribution_conflict') as conflicts,

@@ -7,6 +7,7 @@ select * from vis.request_logs
  where org_id = %(org_id)s
    and (%(project_id)s::text is null or project_id = %(project_id)s)
    and (%(agent_sub)s::text is null or agent_sub = %(agent_sub)s)
+   and (not %(original)s or entry <> 'correction')
    and (%(before)s::timestamptz is null or (created_at, id) < (%(before)s::timestamptz, %(before_id)s::uuid))
  order by created_at desc, id desc
  limit %(limit)s;
@@ -20,6 +21,7 @@ select r.* from vis.request_logs r
    and r.wseq > coalesce(c.wseq, 0)
    and (%(project_id)s::text is null or project_id = %(project_id)s)
    and (%(agent_sub)s::text is null or agent_sub = %(agent_sub)s)
+   and (not %(original)s or r.entry <> 'correction')
  order by r.created_at, r.id
  limit 1000;
 
@@ -36,6 +38,12 @@ select * from vis.request_logs
    and created_at >= %(since)s and created_at < %(until)s
  order by created_at, id;
 
+-- name: corrections
+-- What was appended to correct these rows, in order.
+select * from vis.request_logs
+ where org_id = %(org_id)s and corrects = any(%(ids)s::uuid[]) and entry = 'correction'
+ order by corrects, created_at, writer_no, wseq;
+
 -- name: projects
 select distinct project_id from vis.request_logs
  where org_id = %(org_id)s and created_at >= %(since)s and project_id is not null order by 1;
@@ -45,15 +53,18 @@ select distinct agent_sub from vis.request_logs
  where org_id = %(org_id)s and created_at >= %(since)s and agent_sub is not null order by 1;
 
 -- name: totals
--- What the rows of a range add up to, with how sure that is. Amounts in nano-USD; simulated money is apart.
-select count(*) filter (where entry = 'call') as calls,
+-- What the rows of a range add up to, with how sure that is. Amounts in nano-USD; simulated money is apart. A row that was
+-- corrected counts where it was booked again, and no longer where it was.
+select coalesce(sum(weight) filter (where entry = 'call' or tags ->> 'entry' = 'call'), 0)::bigint as calls,
        coalesce(sum(cost_nusd) filter (where provider <> 'sandbox'), 0)::bigint as cost_nusd,
        coalesce(sum(cost_nusd) filter (where provider <> 'sandbox' and usage_source = 'provider_final'), 0)::bigint
          as final_nusd,
-       count(*) filter (where price_state = 'unknown') as unpriced,
-       count(*) filter (where project_id is null) as unattributed,
+       coalesce(sum(weight) filter (where price_state = 'unknown'), 0)::bigint as unpriced,
+       coalesce(sum(weight) filter (where project_id is null), 0)::bigint as unattributed,
        coalesce(sum(cost_nusd) filter (where provider = 'sandbox'), 0)::bigint as sandbox_nusd
   from vis.request_logs
+ cross join lateral (select case when entry not in ('correction', 'true_up') or tags ->> 'correction' = 'rebooking' then 1
+                                 when tags ->> 'correction' = 'reversal' then -1 else 0 end as weight) counted
  where org_id = %(org_id)s and created_at >= %(start)s and created_at < %(end)s
    and (%(project_id)s::text is null or project_id = %(project_id)s)
    and (%(agent_sub)s::text is null or agent_sub = %(agent_sub)s);

@@ -1,7 +1,7 @@
 -- What budgets stand at. Run as vis_web under row security.
 
 -- name: spent
--- What each value of a scope has spent in a range of time, from the rows. The filter by project is said apart from the
+-- What each value of a scope has spent in a range of time, from the rows; corrections move no budget. The filter by project is said apart from the
 -- others, because there is an index for it.
 select value, sum(cost_nusd)::bigint
   from (select case %(kind)s
@@ -11,7 +11,7 @@ select value, sum(cost_nusd)::bigint
                  when 'spend_token' then spend_token_id when 'business_unit' then tags->>'business_unit'
                end as value, cost_nusd
           from vis.request_logs
-         where org_id = %(org_id)s and created_at >= %(starts_at)s and created_at < %(ends_at)s
+         where org_id = %(org_id)s and created_at >= %(starts_at)s and created_at < %(ends_at)s and entry <> 'correction'
            and (%(project_id)s::text is null or project_id = %(project_id)s)) r
  where value is not null and (%(value)s = '*' or value = %(value)s)
  group by value having sum(cost_nusd) <> 0

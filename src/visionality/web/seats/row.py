@@ -1,6 +1,7 @@
 """One row in full: every column, the price done again, and its leaf hash made again."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -71,6 +72,16 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """One row of a correction: an amount that is taken off a booking, or put on one."""
+
+    line: Line
+    customer: str
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One row as its page shows it."""
 
@@ -80,6 +91,7 @@ class Entry:
     stated_by: str | None
     """Who stated the cost, where it is no sum."""
     hash_agrees: bool
+    corrections: list[Correction]
 
 
 @require_safe
@@ -88,15 +100,30 @@ def page(request: HttpRequest, row_id: UUID) -> HttpResponse:
     member = member_of(request)
     with reading(member.org_id) as connection:
         found = reader.one(connection, member.org_id, row_id)
-    if not found:
+        rows = [row for row in found if row["entry"] != "correction" or row["id"] == row_id]
+        corrections = reader.corrections(connection, member.org_id, [row["id"] for row in rows])
+    if not rows:
         raise Http404
-    return render(request, "row.html", {"entries": [entry(row) for row in found]})
+    return render(
+        request, "row.html", {"entries": [entry(row, corrections.get(row["id"], ())) for row in rows]}
+    )
 
 
-def entry(row: Record) -> Entry:
+def entry(row: Record, corrections: Iterable[Record] = ()) -> Entry:
     columns = reader.shown(row)
     groups = [(title, [_field(name, columns[name]) for name in names]) for title, names in GROUPS.items()]
-    return Entry(line(row), groups, arithmetic(row), stated_by(row["rates"]), _hash_agrees(row))
+    return Entry(
+        line(row),
+        groups,
+        arithmetic(row),
+        stated_by(row["rates"]),
+        _hash_agrees(row),
+        [_correction(one) for one in corrections],
+    )
+
+
+def _correction(row: Record) -> Correction:
+    return Correction(line(row), row["customer_id"] or "", row["tags"]["author"], row["tags"]["reason"])
 
 
 def _hash_agrees(row: Record) -> bool:

@@ -1,0 +1,152 @@
+"""Corrections are carried out here: orders that people gave become rows (promise A6; core/correction.py has the arithmetic).
+
+A slice of an order is one transaction that reads the rows as they stand, skips those that this order has moved already, and
+appends the rest; an advisory lock of that transaction lets one process at a time do so. So a process may die between any two
+steps, and two may work at once: no row is moved twice by one order. A last transaction says that the order is done.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+
+from visionality.core.correction import AMOUNTS, NOT_COPIED, Order, Standing, corrected
+from visionality.core.row import COLUMNS, Row
+from visionality.ledger.connection import AWAY
+from visionality.ledger.writer import LedgerWriter
+from visionality.runtime.clock import Clock
+from visionality.runtime.ids import uuid7
+from visionality.runtime.sql import statements
+
+log = structlog.get_logger()
+
+EVERY = 1.0
+SLICE = 200
+"""Rows in one transaction."""
+
+_SQL = statements("visionality.jobs", "corrections.sql")
+_NOTHING = (0,) * len(AMOUNTS)
+_rows_of = msgspec.json.Decoder(list[tuple[UUID, datetime]]).decode
+_tags_of = msgspec.json.Decoder(dict[str, str] | None).decode
+
+
+class Busy(Exception):
+    """Another process carries orders out."""
+
+
+class Corrector:
+    """One loop. It reads orders on a connection of its own, and appends through the writer of its process."""
+
+    def __init__(self, dsn: str, writer: LedgerWriter, clock: Clock) -> None:
+        self._dsn = dsn
+        self._writer = writer
+        self._clock = clock
+        self._connection: asyncpg.Connection | None = None
+        self.corrected = 0
+
+    async def run(self) -> None:
+        """Carry orders out for ever, looking once a second."""
+        while True:
+            try:
+                await self.correct()
+            except AWAY as error:
+                log.warning("corrections_wait", error=str(error), error_type=type(error).__name__)
+                self.close()
+            except Busy:
+                pass
+            except Exception:
+                log.exception("corrections_failed")
+            await asyncio.sleep(EVERY)
+
+    async def correct(self) -> int:
+        """Carry out every order there is now. Returns how many rows were appended. Raises Busy, and one of AWAY."""
+        connection = await self._connected()
+        appended = 0
+        for waiting in await connection.fetch(_SQL["open"]):
+            (found,) = await connection.fetch(_SQL["order"], *waiting)
+            order = Order(*(found[field.name] for field in fields(Order)))
+            appended += await self._carry_out(order, _rows_of(found["rows"]))
+        self.corrected += appended
+        return appended
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._dsn, timeout=10, command_timeout=30)
+        return self._connection
+
+    async def _carry_out(self, order: Order, rows: Sequence[tuple[UUID, datetime]]) -> int:
+        slices = [rows[start : start + SLICE] for start in range(0, len(rows), SLICE)]
+        appended = sum([await self._writer.append(_Slice(order, one, self._clock).made) for one in slices])
+        await self._writer.append(_Slice(order, rows, self._clock).finished)
+        return appended
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """Some rows of an order, in a transaction of the ledger's writer."""
+
+    order: Order
+    rows: Sequence[tuple[UUID, datetime]]
+    clock: Clock
+
+    async def made(self, connection: asyncpg.Connection) -> list[Row]:
+        """The rows that move these; none for what was moved before. Raises Busy."""
+        await self._lead(connection)
+        made: list[Row] = []
+        for standing in await self._standing(connection):
+            made += corrected(standing, self.order, self.clock())
+        for row in made:
+            row.id = uuid7()
+        return made
+
+    async def finished(self, connection: asyncpg.Connection) -> list[Row]:
+        """Say that the order is done; it takes no row. Raises Busy."""
+        await self._lead(connection)
+        order, ids = self.order, [row_id for row_id, _ in self.rows]
+        whose = (order.org_id, order.correction_id)
+        await connection.execute(_SQL["done"], *whose, self.clock(), len(ids), ids, str(order.correction_id))
+        return []
+
+    async def _lead(self, connection: asyncpg.Connection) -> None:
+        if not await connection.fetchval(_SQL["lead"]):
+            raise Busy
+
+    async def _standing(self, connection: asyncpg.Connection) -> list[Standing]:
+        order, ids = self.order, [row_id for row_id, _ in self.rows]
+        at = [created_at for _, created_at in self.rows]
+        rows = await connection.fetch(_SQL["rows"], order.org_id, ids, at, str(order.correction_id))
+        ids = [row["id"] for row in rows]
+        true_ups = {
+            (found["corrects"], found["currency"]): tuple(found[name] for name in AMOUNTS)
+            for found in await connection.fetch(_SQL["true_ups"], order.org_id, ids)
+        }
+        booked = {
+            found["corrects"]: _row(found)
+            for found in await connection.fetch(_SQL["booked"], order.org_id, ids)
+        }
+        return [
+            Standing(
+                _row(found),
+                true_ups.get((found["id"], found["currency"]), _NOTHING),
+                booked.get(found["id"]),
+                found["project_gl_code"],
+                found["project_business_unit"],
+            )
+            for found in rows
+        ]
+
+
+def _row(record: asyncpg.Record) -> Row:
+    """A row as it stands, but for what no correction has."""
+    columns = {name: record[name] for name in COLUMNS if name not in NOT_COPIED}
+    return Row(**columns | {"tags": _tags_of(record["tags"] or "null")})
