@@ -50,6 +50,7 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
             "alias",
             "map",
             "period",
+            "class_rule",
         )
     }
     made = {"org_id": org_id, "created_at": "2026-01-01T00:00:00Z"}
@@ -78,6 +79,7 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         "revoked_token": {"id": ids["revoked"], "org_id": org_id, "jti": ids["revoked"], "until": "2099-01-01T00:00:00Z", "revoked_at": made["created_at"]},
         "mapped_repo": {"id": ids["repo"], "org_id": org_id, "repo": f"bitbucket.org/{slug}/billing", "name": "billing", "project_id": ids["project"], "customer_id": None, "default_epic": "ARC-100", "branch_pattern": ""},
         "project_alias": {"id": ids["alias"], "org_id": org_id, "alias": f"{slug}X", "project_id": ids["project"]},
+        "task_class_rule": {"id": ids["class_rule"], "org_id": org_id, "number": 1, "task_class": "billing-review", "client": "claude-code", "tool": "create_*", "model": "", "path": "", "system_starts": "", "headers": Json({"x-vis-team": slug})},
         "mapping_file": {"id": ids["map"], "org_id": org_id, "version": 1, "content": b"version: 1", "sha256": bytes(32), "applied_by": "cli:alice", "applied_at": made["created_at"]},
         "agent_identity_period": {"id": ids["period"], "org_id": org_id, "agent_id": ids["agent"], "owner": "Alice", "team_id": ids["team"], "cost_center": "", "gl_code": "", "valid_from": made["created_at"], "made_at": made["created_at"], "announced_at": None},
         "floor_request": {"id": ids["floor"], "org_id": org_id, "project_id": ids["project"], "from_level": 3, "to_level": 2, "requested_by": "cli:alice", "requested_at": made["created_at"], "decided_by": "", "decided_at": None, "approved": None},

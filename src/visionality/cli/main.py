@@ -31,7 +31,7 @@ _COMMANDS = {
     "limit": ("limits", "Cap the requests and tokens of a minute."),
     "hint": ("hints", "Prefer another model than the one asked for."),
     "allocation": ("allocation", "Mark costs up for a customer, or split them between cost centers."),
-    "org": ("organisation", "Look at the organisation, or set its time zone."),
+    "org": ("organisation", "Look at the organisation, set its time zone and policies."),
     "alert": ("alerts", "See what burns, and say who is told."),
     "provider": ("providers", "Set up the providers that calls go to."),
     "price": ("prices", "Set a dated price above the bundled catalogue."),
