@@ -166,3 +166,37 @@ def test_coverage_is_told_to_a_machine(filled):
 
 def test_coverage_of_an_empty_period_says_so(filled):
     assert filled.run("report", "coverage", "--month", "2020-02").startswith("no calls in this period\n")
+
+
+def test_coverage_is_told_over_time(filled):
+    *table, last = filled.run("report", "coverage", *FEBRUARY, "--by", "week").splitlines()
+    assert table[0].split() == [
+        "begins",
+        "calls",
+        "cost",
+        "1",
+        "bound",
+        "into",
+        "the",
+        "key",
+        "4",
+        "environment",
+        "8",
+        "nobody",
+        "%",
+        "of",
+        "cost",
+    ]
+    assert last.split() == ["2026-02-02", "4", "0.028405002", "USD", "0.0", "82.4", "17.6"]
+    days = records(filled, "coverage", *FEBRUARY, "--by", "day")["period"]
+    assert {day["begins"] for day in days} == {"2026-02-03"}
+    assert [(day["level"], day["cost_usd"], day["cost_percent"]) for day in days] == [
+        (1, "0.000000001", "0.0"),
+        (4, "0.023405001", "82.4"),
+        (8, "0.005", "17.6"),
+    ]
+    months = records(filled, "coverage", *FEBRUARY, "--by", "month")["period"]
+    assert {month["begins"] for month in months} == {"2026-02-01"}
+    assert (
+        filled.run("report", "coverage", "--month", "2020-02", "--by", "day") == "no calls in this period\n"
+    )

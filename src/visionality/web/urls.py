@@ -4,7 +4,7 @@ from django.urls import path
 
 from visionality.web import health
 from visionality.web.accounts import login
-from visionality.web.seats import ledger, row
+from visionality.web.seats import coverage, ledger, row
 
 handler500 = "visionality.web.faults.server_error"
 
@@ -12,6 +12,7 @@ urlpatterns = [
     path("", ledger.page, name="ledger"),
     path("rows", ledger.changes, name="changes"),
     path("rows/<uuid:row_id>", row.page, name="row"),
+    path("coverage", coverage.page, name="coverage"),
     path("login", login.ask, name="login"),
     path("login/<str:token>", login.use, name="use_link"),
     path("logout", login.leave, name="logout"),
