@@ -16,6 +16,7 @@ _COMMANDS = {
     "key": ("keys", "Issue, rotate, revoke and audit virtual keys."),
     "token": ("tokens", "Check envelopes and tokens offline, publish the keys for it."),
     "service": ("services", "Register the backends that hold binding keys."),
+    "service-token": ("service_tokens", "Let programs of yours speak to the control plane."),
     "binding-key": ("services", "Make, rotate and revoke the second factor of a service."),
     "signing-key": ("signing_keys", "List, rotate and revoke what tokens are signed with."),
     "floor": ("floors", "Say the least that every key must show."),

@@ -1,12 +1,12 @@
 -- Operators' own rules for the task class, and what becomes of a claim that a key does not allow, as the data plane reads
--- them.
+-- them; and the tokens by which programs speak to the control plane, for no one else to read.
 --
 -- Why: an organisation names kinds of work that no built-in rule knows (A5), and may refuse a call rather than queue its row
--- (A6). What it locks: the control table just made, and a view, which gets a column at its end, for a moment. Old code: reads
+-- (A6). What it locks: the control tables just made, and a view, which gets a column at its end, for a moment. Old code: reads
 -- the columns that it knows, classes by the built-in rules and queues.
 
 do $$ declare t text; begin
-  foreach t in array array['task_class_rule'] loop
+  foreach t in array array['task_class_rule','service_token'] loop
     execute format('create trigger moved after insert or update or delete on vis_control.%I for each row execute function vis_control.moved()', t);
     execute format('alter table vis_control.%I enable row level security', t);
     execute format('alter table vis_control.%I force row level security', t);
