@@ -541,7 +541,7 @@ MISUSES = [
     (("allocation", "set", "customer:c", "--split", "=50%"), "is no part of a split"),
     (("allocation", "set", "customer:c", "--split", "CC:=50%"), "is no part of a split"),
     (("allocation", "set", "customer:c", "--split", "none", "--split", "CC=1"), "--split none stands alone"),
-    (("org", "set"), "Missing option '--time-zone'"),
+    (("org", "set"), "say what changes: --time-zone or --denied-project"),
 ]  # fmt: skip
 
 

@@ -99,6 +99,7 @@ JSON_COMMANDS = [
     ("key", "issue", "--agent", "alice@arctrade", "--cap", "50/month"),
     ("key", "events"),
     ("service", "list"),
+    ("service-token", "list"),
     ("binding-key", "list"),
     ("signing-key", "list"),
     ("floor", "show"),

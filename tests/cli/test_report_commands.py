@@ -139,12 +139,12 @@ def test_coverage_is_told_by_level_and_by_client(filled):
         ["without", "a", "project", "1", "25.0", "0.005", "USD", "17.6"],
         ["1", "bound", "into", "the", "key", "1", "25.0", "0.000000001", "USD", "0.0"],
         ["4", "environment", "2", "50.0", "0.023405001", "USD", "82.4"],
-        ["8", "nobody", "1", "25.0", "0.005", "USD", "17.6"],
+        ["8", "nobody, or an operator", "1", "25.0", "0.005", "USD", "17.6"],
         ["claude-code", "2", "50.0", "0.023405001", "USD", "82.4"],
         ["4", "environment", "2", "100.0", "0.023405001", "USD", "100.0"],
         ["no", "client", "named", "2", "50.0", "0.005000001", "USD", "17.6"],
         ["1", "bound", "into", "the", "key", "1", "50.0", "0.000000001", "USD", "0.0"],
-        ["8", "nobody", "1", "50.0", "0.005", "USD", "100.0"],
+        ["8", "nobody, or an operator", "1", "50.0", "0.005", "USD", "100.0"],
     ]
     assert flagged == "evidence that disagrees: 0 calls; a project that the key may not claim: 1 calls"
 
@@ -159,10 +159,44 @@ def test_coverage_is_told_to_a_machine(filled):
         "cost_percent": "17.6",
     }
     assert found["unattributed"] == [share]
-    assert found["level"][-1] == {"level": 8, "found_by": "nobody", **share}
+    assert found["level"][-1] == {"level": 8, "found_by": "nobody, or an operator", **share}
     assert [line["client"] for line in found["client"]] == ["claude-code", None]
     assert found["flagged"] == [{"conflicts": 0, "denied": 1}]
 
 
 def test_coverage_of_an_empty_period_says_so(filled):
     assert filled.run("report", "coverage", "--month", "2020-02").startswith("no calls in this period\n")
+
+
+def test_coverage_is_told_over_time(filled):
+    *table, last = filled.run("report", "coverage", *FEBRUARY, "--by", "week").splitlines()
+    assert table[0].split() == [
+        "begins",
+        "calls",
+        "cost",
+        "1",
+        "bound",
+        "into",
+        "the",
+        "key",
+        "4",
+        "environment",
+        "8",
+        "nobody, or an operator",
+        "%",
+        "of",
+        "cost",
+    ]
+    assert last.split() == ["2026-02-02", "4", "0.028405002", "USD", "0.0", "82.4", "17.6"]
+    days = records(filled, "coverage", *FEBRUARY, "--by", "day")["period"]
+    assert {day["begins"] for day in days} == {"2026-02-03"}
+    assert [(day["level"], day["cost_usd"], day["cost_percent"]) for day in days] == [
+        (1, "0.000000001", "0.0"),
+        (4, "0.023405001", "82.4"),
+        (8, "0.005", "17.6"),
+    ]
+    months = records(filled, "coverage", *FEBRUARY, "--by", "month")["period"]
+    assert {month["begins"] for month in months} == {"2026-02-01"}
+    assert (
+        filled.run("report", "coverage", "--month", "2020-02", "--by", "day") == "no calls in this period\n"
+    )

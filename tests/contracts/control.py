@@ -52,6 +52,8 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
             "map",
             "period",
             "correction",
+            "class_rule",
+            "service_token",
         )
     }
     made = {"org_id": org_id, "created_at": "2026-01-01T00:00:00Z"}
@@ -80,6 +82,8 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         "revoked_token": {"id": ids["revoked"], "org_id": org_id, "jti": ids["revoked"], "until": "2099-01-01T00:00:00Z", "revoked_at": made["created_at"]},
         "mapped_repo": {"id": ids["repo"], "org_id": org_id, "repo": f"bitbucket.org/{slug}/billing", "name": "billing", "project_id": ids["project"], "customer_id": None, "default_epic": "ARC-100", "branch_pattern": ""},
         "project_alias": {"id": ids["alias"], "org_id": org_id, "alias": f"{slug}X", "project_id": ids["project"]},
+        "service_token": {"id": ids["service_token"], "org_id": org_id, "token_hmac": ids["service_token"].bytes, "shown": "visa_abcd", "scopes": Json(["identities:write"]), "issued_by": "cli:alice", "issued_at": made["created_at"], "expires_at": "2099-01-01T00:00:00Z", "revoked_at": None},
+        "task_class_rule": {"id": ids["class_rule"], "org_id": org_id, "number": 1, "task_class": "billing-review", "client": "claude-code", "tool": "create_*", "model": "", "path": "", "system_starts": "", "headers": Json({"x-vis-team": slug})},
         "mapping_file": {"id": ids["map"], "org_id": org_id, "version": 1, "content": b"version: 1", "sha256": bytes(32), "applied_by": "cli:alice", "applied_at": made["created_at"]},
         "agent_identity_period": {"id": ids["period"], "org_id": org_id, "agent_id": ids["agent"], "owner": "Alice", "team_id": ids["team"], "cost_center": "", "gl_code": "", "valid_from": made["created_at"], "made_at": made["created_at"], "announced_at": None},
         "correction_order": {"id": ids["correction"], "org_id": org_id, "author": "cli:alice", "reason": "wrong", "project_id": ids["project"], "customer_id": None, "task_id": "ARC-2", "epic_id": "", "repo": "", "branch": "", "level": 8, "confidence": 100, "rows": Json([]), "made_at": made["created_at"]},

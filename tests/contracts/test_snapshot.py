@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from contracts.control import insert_all
+from visionality.core.task_class_rules import ClassRule
 from visionality.registry.snapshot import Organisation, SnapshotKeeper
 from visionality.runtime.ids import uuid7
 
@@ -70,6 +71,10 @@ async def test_a_gateway_has_every_rule_of_an_organisation(loaded):
             "created_at": MADE,
         }
     ]  # fmt: skip
+    assert loaded.task_class_rules == (
+        ClassRule("billing-review", "claude-code", "create_*", headers=(("x-vis-team", "arctrade"),)),
+    )
+    assert loaded.denied_project == "queue"
     assert [grant.business_unit for grant in loaded.grants] == [None]
 
 

@@ -55,7 +55,7 @@ VIEWS = {
     },
     "orgs_v1": {
         "org_id": "uuid", "slug": "character varying(60)", "name": "character varying(200)", "time_zone": "character varying(60)",
-        "level_floor": "smallint", "epoch": "integer",
+        "level_floor": "smallint", "epoch": "integer", "denied_project": "character varying(10)",
     },
     "prices_v1": {
         "org_id": "uuid", "version": "integer", "provider": "character varying(60)", "model": "character varying(200)",
@@ -93,6 +93,11 @@ VIEWS = {
         "org_id": "uuid", "split_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(80)",
         "parts": "jsonb", "effective_from": TIME,
     },
+    "task_class_rules_v1": {
+        "org_id": "uuid", "number": "integer", "task_class": "character varying(40)", "client": "character varying(60)",
+        "tool": "character varying(80)", "model": "character varying(200)", "path": "character varying(200)",
+        "system_starts": "character varying(200)", "headers": "jsonb",
+    },
 }  # fmt: skip
 
 EVERYBODY = {"vis_writer", "vis_web", "vis_jobs", "vis_reader", "vis_auditor", "vis_sealer"}
@@ -116,6 +121,7 @@ READERS = {
     "schema_migrations_v1": EVERYBODY,
     "signing_keys_v1": {"vis_writer"},
     "splits_v1": {"vis_writer", "vis_jobs", "vis_reader"},
+    "task_class_rules_v1": {"vis_writer"},
 }
 
 
@@ -154,7 +160,7 @@ def arctrade(database) -> UUID:
 def test_an_empty_installation_has_one_organisation(database, org):
     with database.as_role("vis_writer") as connection:
         assert connection.execute("select * from vis.orgs_v1").fetchall() == [
-            (org, "default", "Default organisation", "UTC", 0, 1)
+            (org, "default", "Default organisation", "UTC", 0, 1, "queue")
         ]
         assert connection.execute("select * from vis.org_revisions").fetchall() == [(org, 1)]
 

@@ -10,6 +10,7 @@ from visionality.core.attribution import (
     SUFFICIENT,
     UNATTRIBUTED,
     BadPattern,
+    Barred,
     Bound,
     Evidence,
     Registry,
@@ -226,6 +227,47 @@ def test_a_project_outside_of_the_keys_list_is_denied_and_nothing_stands_in_for_
     row = resolve(bound, [replace(CLAUDE, branch="PJM-5-x")], REGISTRY)
     assert (row.project_id, row.denied, row.level, row.task_id) == (None, "PJM", UNATTRIBUTED, None)
     assert resolve(bound, [CLAUDE], REGISTRY).project_id == "HPC"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "barred"),
+    [
+        (Evidence(2, "header x-vis-project", 95, project="pjm"), Barred("pjm", "header x-vis-project")),
+        (Evidence(2, "path /at/", 90, project="CAISOQ3"), Barred("CAISOQ3", "path /at/")),
+        (Evidence(2, "path /at/", 90, project="NO-SUCH"), Barred("NO-SUCH", "path /at/")),
+        (Evidence(3, "metadata", 80, project="PJM"), Barred("PJM", "metadata")),
+        (Evidence(3, "metadata", 80, project="NO-SUCH"), None),
+        (Evidence(4, "e", 60, repo="caiso-q3"), Barred("caiso-q3", "e")),
+        (Evidence(4, "e", 60, repo="nobody-knows-it"), None),
+        (Evidence(4, "e", 60, repo="hpc-billing", branch="PJM-5-x"), Barred("PJM-5-x", "e")),
+        (Evidence(2, "header", 95, project="HPC"), None),
+        (CLAUDE, None),
+    ],
+)
+def test_what_a_policy_may_refuse_is_told_in_the_words_of_the_claim(evidence, barred):
+    assert resolve(Bound(projects=frozenset({"HPC"})), [evidence], REGISTRY).barred == barred
+    assert resolve(Bound("HPC"), [evidence], REGISTRY).barred is None
+
+
+@given(
+    st.lists(
+        st.builds(
+            Evidence,
+            level=st.just(2),
+            source=st.sampled_from(["a", "b"]),
+            confidence=st.sampled_from([90, 95]),
+            project=st.sampled_from(["HPC", "PJM", "CAISO-Q3", "NO-SUCH"]),
+        ),
+        max_size=4,
+    ),
+    st.booleans(),
+)
+def test_a_refusal_does_not_tell_which_other_projects_there_are(named, with_environment):
+    """The same answer with the projects that the key may not claim, and without there being any."""
+    evidence = [*named, CLAUDE] if with_environment else named
+    bound = Bound(projects=frozenset({"HPC"}))
+    alone = Registry(REGISTRY.repos[:1], ["HPC"], {}, REGISTRY.issues)
+    assert resolve(bound, evidence, REGISTRY).barred == resolve(bound, evidence, alone).barred
 
 
 def test_a_project_that_nobody_knows_is_flagged_and_not_booked():

@@ -12,6 +12,7 @@ from visionality.core.change import Change
 from visionality.core.mapping_changes import map_changes, wanted
 from visionality.core.mapping_file import LARGEST, BadMap, Map, Repo, read_map
 from visionality.core.plain_yaml import MOST_NODES
+from visionality.core.task_class_rules import ClassRule
 
 CUSTOMERS = {"houston-power"}
 PROJECTS = {"HPC", "SOCE"}
@@ -244,3 +245,77 @@ def test_a_branch_pattern_that_cannot_take_long_is_taken(pattern):
 )
 def test_a_branch_pattern_that_could_take_long_is_refused(pattern, told):
     assert told in fault(pattern)
+
+
+TASK_CLASSES = """version: 1
+task_classes:
+  - {class: billing-review, when: {client: claude-code, tool: 'create_*'}}
+  - class: nightly
+    when:
+      system_starts: "You are the nightly job."
+      header: {x-vis-team: billing, x-vis-job: '7'}
+"""
+
+
+def test_a_file_says_what_kinds_of_work_there_are_in_their_order():
+    found = read(TASK_CLASSES)
+    assert found.task_classes == (
+        ClassRule("billing-review", client="claude-code", tool="create_*"),
+        ClassRule(
+            "nightly",
+            system_starts="You are the nightly job.",
+            headers=(("x-vis-job", "7"), ("x-vis-team", "billing")),
+        ),
+    )
+    nightly = (
+        "task class rule 2: class nightly, system starts 'You are the nightly job.', "
+        "header x-vis-job: 7, x-vis-team: billing"
+    )
+    shown = [str(change) for change in map_changes(EMPTY, found)]
+    assert shown == [
+        "+ task class rule 1: class billing-review, client claude-code, tool create_*",
+        f"+ {nightly}",
+    ]
+    fewer = Map({}, {}, {}, (ClassRule("billing-review", tool="create_*"),))
+    assert [str(change) for change in map_changes(found, wanted(found, fewer))] == [
+        "~ task class rule 1: client claude-code → none",
+        f"- {nightly}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("class: Review, when: {client: x}", "'Review' cannot be a task class"),
+        (f"class: {'a' * 41}, when: {{client: x}}", "cannot be a task class"),
+        ("when: {client: x}", "a task class has no `class`"),
+        ("class: a", "a task class says nothing in `when`"),
+        ("class: a, when: {}", "a task class says nothing in `when`"),
+        ("class: a, when: [x]", "when must be a mapping"),
+        ("class: a, when: {prompt: x}", "'prompt' is not known here: expected client, tool, model, path, system_starts, header"),
+        ("class: a, when: {tool: [x]}", "`tool` must be text"),
+        (f"class: a, when: {{system_starts: {'y' * 201}}}", "`system_starts` has 201 characters: at most 200"),
+        ("class: a, when: {header: x}", "`header` must be a mapping of 1 to 8"),
+        ("class: a, when: {header: {authorization: x}}", "'authorization' cannot be asked for"),
+        ("class: a, when: {header: {X-Vis-Team: x}}", "'X-Vis-Team' cannot be asked for"),
+        ("class: a, when: {header: {x-vis-team: ''}}", "`x-vis-team` must be text"),
+        ("class: a, when: {client: x}, then: y", "'then' is not known here"),
+    ],
+)  # fmt: skip
+def test_a_task_class_that_cannot_be_is_told_with_its_line(rule, told):
+    found = mistakes(f"version: 1\ntask_classes:\n  - {{class: fine, when: {{client: x}}}}\n  - {{{rule}}}")
+    assert any(line == 4 and told in words for line, words in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("task_classes: {a: b}", "`task_classes` must be a list"),
+        ("task_classes: [x]", "a task class must be a mapping"),
+        ("task_classes: [" + "{class: a, when: {client: x}}, " * 51 + "]", "at most 50 rules"),
+    ],
+)
+def test_task_classes_are_a_list_of_at_most_fifty(text, told):
+    ((line, words),) = mistakes(f"version: 1\n{text}")
+    assert line == 2
+    assert told in words

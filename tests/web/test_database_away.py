@@ -1,6 +1,7 @@
 """The web plane while its database is away, and after it came back."""
 
 from conftest import clone_of
+from visionality.core.service_token import from_entropy
 from web.browsing import plane_on
 
 
@@ -21,6 +22,10 @@ def test_a_page_says_that_the_database_is_away_and_comes_back_with_it(cluster, t
                 200,
             )
             assert "database is away" in away.text
+            bearer = f"Bearer {from_entropy(org_id, bytes(32))}"
+            for_programs = browser.get("/api/v1/identities", authorization=bearer)
+            assert for_programs.status == 503
+            assert for_programs.headers["content-type"] == "application/problem+json"
         finally:
             cluster.run(f"alter database {database.name} allow_connections true")
         assert browser.get("/readyz").status == 200

@@ -10,7 +10,7 @@ from visionality.gateway.providers import PROVIDERS
 from visionality.runtime.ids import uuid7
 from web.test_ledger_page import poll_of, words
 
-PAGES = ("/", "/rows/01991d3a-0000-7000-8000-000000000000")
+PAGES = ("/", "/coverage", "/rows/01991d3a-0000-7000-8000-000000000000")
 STATIC = files("visionality.web") / "static"
 
 

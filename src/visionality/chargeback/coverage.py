@@ -6,10 +6,10 @@ The levels are those of docs/reference/attribution.md. Only served work counts, 
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
@@ -25,7 +25,7 @@ LEVELS = {
     METADATA: "metadata",
     ENVIRONMENT: "environment",
     INHERITED: "session",
-    UNATTRIBUTED: "nobody",
+    UNATTRIBUTED: "nobody, or an operator",
 }
 
 
@@ -57,6 +57,16 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """What was spent in one currency in a day, a week or a month, by the level that found the project."""
+
+    begins: date
+    currency: str
+    levels: dict[int | None, Sum]
+    whole: Sum
+
+
+@dataclass(frozen=True, slots=True)
 class Flagged:
     """Calls, served or not, on whose project something is to be looked at."""
 
@@ -82,6 +92,34 @@ def coverage(
     flagged = connection.execute(composed("flagged", asked)).fetchone()
     assert flagged is not None
     return found, Flagged(flagged["conflicts"], flagged["denied"])
+
+
+def coverage_by(
+    connection: psycopg.Connection[Any],
+    org_id: UUID,
+    start: datetime,
+    end: datetime,
+    unit: Literal["day", "week", "month"],
+    *,
+    include_sandbox: bool = False,
+    original: bool = False,
+) -> list[Period]:
+    """The days, weeks or months of a half-open range that have rows, UTC; those of a currency together."""
+    served = rows_of(org_id, start, end, {}, include_sandbox=include_sandbox, original=original)
+    rows = connection.execute(composed("coverage_by", served, unit=unit)).fetchall()
+    return [
+        _period(begins, currency, list(its))
+        for (currency, begins), its in groupby(rows, itemgetter("currency", "begins"))
+    ]
+
+
+def _period(begins: date, currency: str, rows: list[dict[str, Any]]) -> Period:
+    whole = Sum()
+    for row in rows:
+        whole.add(row["calls"], row["cost_nusd"])
+    return Period(
+        begins, currency, {row["level"]: Sum(row["calls"], row["cost_nusd"]) for row in rows}, whole
+    )
 
 
 def percent(part: int, whole: int) -> str | None:

@@ -72,8 +72,10 @@ class TaskReport:
         return which(self.org_id, self.start, self.end, self.wanted, **only)
 
 
-def composed(name: LiteralString, where: sql.Composed) -> sql.Composed:
-    """A statement of reports.sql over the rows of a condition."""
+def composed(
+    name: LiteralString, where: sql.Composed, **given: sql.Composable | str | datetime
+) -> sql.Composed:
+    """A statement of reports.sql over the rows of a condition, with what else it is given."""
     counted = {part: sql.SQL(_SQL[part]) for part in ("calls", "called_at")}
     larger = {part: sql.SQL(_SQL[part]).format(**counted) for part in ("sums", "is_left")}
-    return sql.SQL(_SQL[name]).format(filter=where, **counted, **larger)
+    return sql.SQL(_SQL[name]).format(filter=where, **counted, **larger, **given)

@@ -23,7 +23,7 @@ Example: vis map apply map.yaml
 def _apply(here: Installation, file: BinaryIO, *, yes: bool) -> None:
     """Make the map say what FILE says, after it was checked whole and its changes were shown.
 
-    Repos and aliases that the file does not name are taken out of the map. Projects are never taken away.
+    Repos, aliases and task classes that the file does not name are taken out of the map. Projects are never taken away.
     """
     from visionality.core.mapping_file import LARGEST
 
@@ -35,7 +35,9 @@ def _apply(here: Installation, file: BinaryIO, *, yes: bool) -> None:
     if plan.is_in_force and not plan.changes:
         click.echo("this file is in force already: nothing changes")
         return
-    for line in plan.changes or ["no project, alias or repo changes: only the text of the file does"]:
+    for line in plan.changes or [
+        "no project, alias, repo or task class changes: only the text of the file does"
+    ]:
         click.echo(line)
     if not yes:
         _agree(plan.new_projects)

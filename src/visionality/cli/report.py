@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -11,6 +11,7 @@ from visionality.cli.period import Period, any_period_options
 from visionality.core.money import usd
 
 if TYPE_CHECKING:
+    from visionality.chargeback.coverage import Period as Span
     from visionality.chargeback.coverage import Share
     from visionality.chargeback.task_report import TaskReport, Unserved
 
@@ -125,22 +126,46 @@ def _moment(at: datetime | None) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at else "–"
 
 
-@report_command.command("coverage", epilog="Example: vis report coverage --month 2026-11")
+@report_command.command(
+    "coverage",
+    epilog="""\b
+Example: vis report coverage --month 2026-11
+  vis report coverage --quarter 2026-Q4 --by week""",
+)
+@click.option(
+    "--by",
+    "unit",
+    type=click.Choice(["day", "week", "month"]),
+    help="Over time: the share of spend by level in each, UTC.",
+)
 @any_period_options
 @_include_sandbox
 @_original
 @installation
 @as_json
 def _coverage(
-    here: Installation, period: Period, *, include_sandbox: bool, original: bool, in_json: bool
+    here: Installation,
+    period: Period,
+    *,
+    unit: Literal["day", "week", "month"] | None,
+    include_sandbox: bool,
+    original: bool,
+    in_json: bool,
 ) -> None:
     """Print what share of calls and of spend is attributed, by the level of the evidence and by client.
 
     Without a period it is of all time. docs/reference/attribution.md says what the levels are.
     """
-    from visionality.chargeback.coverage import coverage
+    from visionality.chargeback.coverage import coverage, coverage_by
 
     start, end = period
+    if unit is not None:
+        with here.reading(snapshot=True) as (connection, org_id):
+            spans = coverage_by(
+                connection, org_id, start, end, unit, include_sandbox=include_sandbox, original=original
+            )
+        _tell_spans(spans, in_json=in_json)
+        return
     with here.reading(snapshot=True) as (connection, org_id):
         found, flagged = coverage(
             connection, org_id, start, end, include_sandbox=include_sandbox, original=original
@@ -159,6 +184,41 @@ def _coverage(
         f"evidence that disagrees: {flagged.conflicts} calls; "
         f"a project that the key may not claim: {flagged.denied} calls"
     )
+
+
+def _tell_spans(spans: "list[Span]", *, in_json: bool) -> None:
+    from visionality.chargeback.coverage import LEVELS, percent
+
+    if in_json:
+        for span in spans:
+            for level, its in span.levels.items():
+                about = {"part": "period", "begins": span.begins, "currency": span.currency, "level": level}
+                show(
+                    about
+                    | {
+                        "found_by": LEVELS.get(level or 0),
+                        "calls": its.calls,
+                        "calls_percent": percent(its.calls, span.whole.calls),
+                        "cost_usd": usd(its.cost_nusd),
+                        "cost_percent": percent(its.cost_nusd, span.whole.cost_nusd),
+                    }
+                )
+        return
+    if not spans:
+        click.echo("no calls in this period")
+        return
+    levels = sorted({level for span in spans for level in span.levels}, key=lambda level: level or 0)
+    names = [f"{_or_dash(level)} {LEVELS.get(level or 0, '')}".strip() for level in levels]
+    widths = [max(len(name), 6) + 2 for name in names]
+    heads = "".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
+    click.echo(f"{'begins':<10} {'calls':>8} {'cost':>20}{heads}  % of cost")
+    for span in spans:
+        cost = f"{usd(span.whole.cost_nusd)} {span.currency}"
+        shares = "".join(
+            f"{_or_dash(percent(span.levels[level].cost_nusd, span.whole.cost_nusd) if level in span.levels else None):>{width}}"
+            for level, width in zip(levels, widths, strict=True)
+        )
+        click.echo(f"{span.begins} {span.whole.calls:>8} {cost:>20}{shares}")
 
 
 def _share(share: "Share") -> dict[str, Any]:

@@ -163,6 +163,15 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Barred:
+    """A claim that the key does not allow, in the words of whoever made it: they say nothing of what there is."""
+
+    claimed: str
+    """A project, or the issue, branch or repository that leads to one."""
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
     """What a row says about its purpose, and why."""
 
@@ -182,6 +191,11 @@ class Resolution:
     """Each a sentence that begins with the field: "branch: …"."""
     denied: str | None
     """A project that was claimed and that the key may not claim."""
+    barred: Barred | None = None
+    """What a policy that refuses such calls refuses: that claim, or a project by name at level 2 that there is none of.
+
+    The two look alike, so that a refusal tells nobody which other projects there are.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +206,8 @@ class _Claim:
     level: int
     confidence: int
     source: str
+    said: str
+    """In the words of the evidence."""
     is_disputed: bool = False
     """Whether another one that is trusted alike says something else."""
 
@@ -236,7 +252,8 @@ class _Case:
             confidence=chosen.confidence if chosen else 0,
             evidence_sha256=self.evidence_sha256,
             conflicts=tuple(sorted(self.conflicts)[:MOST_CONFLICTS]),
-            denied=denied,
+            denied=denied.value if denied else None,
+            barred=self._barred(denied),
         )
 
     def _first(
@@ -270,17 +287,17 @@ class _Case:
                     f"repo: {one.source} says {one.repo}, and {len(records)} repositories have that name"
                 )
             elif repo := normalised(one.repo) or (records[0].repo if records else None):
-                yield _claim(one, repo)
+                yield _claim(one, repo, one.repo)
 
     def _branches(self) -> Iterator[_Claim]:
-        return (_claim(one, one.branch) for one in self.believed if one.branch)
+        return (_claim(one, one.branch, one.branch) for one in self.believed if one.branch)
 
     def _commits(self) -> Iterator[_Claim]:
-        return (_claim(one, one.commit.lower()) for one in self.believed if one.commit)
+        return (_claim(one, one.commit.lower(), one.commit) for one in self.believed if one.commit)
 
     def _tasks(self, branch: _Claim | None, record: RepoRecord | None) -> Iterator[_Claim]:
         """Issues by name, and the one that the branch is named by."""
-        tasks = [_claim(one, one.task.upper()) for one in self.believed if one.task]
+        tasks = [_claim(one, one.task.upper(), one.task) for one in self.believed if one.task]
         if branch and (key := self.registry.issue_key(branch.value, record)):
             tasks.append(replace(branch, value=key))
         for task in sorted(tasks, key=lambda one: (one.level, -one.confidence)):
@@ -292,14 +309,14 @@ class _Case:
     def _named_projects(self) -> Iterator[_Claim]:
         for one in self.believed:
             if one.project and (project := self.registry.project(one.project)):
-                yield _claim(one, project)
+                yield _claim(one, project, one.project)
             elif one.project:
                 self.conflicts.add(f"project: {one.source} says {one.project}, which is no known project")
 
     def _project(
         self, task: _Claim | None, repo: _Claim | None, record: RepoRecord | None
-    ) -> tuple[_Claim | None, str | None]:
-        """The project, and the one that was claimed and may not be.
+    ) -> tuple[_Claim | None, _Claim | None]:
+        """The project, or the one that was claimed and may not be.
 
         A project by name or by issue, the more trusted first; the repository's is for when there is neither. What is
         disputed, or leads out of the key's list, ends the search: to go on would book the call on a project that
@@ -314,7 +331,7 @@ class _Case:
         if repo and record and record.project_id:
             ways.append(replace(repo, value=record.project_id))
         if self.bound.project_id:
-            ways.insert(0, _Claim(self.bound.project_id, BOUND, 100, "the key"))
+            ways.insert(0, _Claim(self.bound.project_id, BOUND, 100, "the key", self.bound.project_id))
         for way in ways[1:]:
             if way.value != ways[0].value:
                 self.conflicts.add(f"project: {ways[0]}, {way}")
@@ -322,7 +339,20 @@ class _Case:
             return None, None
         if self.bound.project_id or self.bound.allows(ways[0].value):
             return ways[0], None
-        return None, ways[0].value
+        return None, ways[0]
+
+    def _barred(self, denied: _Claim | None) -> Barred | None:
+        """The most trusted project by name, where it is no project that the key may claim; else the claim that was denied."""
+        if self.bound.project_id:
+            return None
+        named = [one for one in self.believed if one.project and one.level == EXPLICIT]
+        for one in named:
+            if one.confidence < named[0].confidence:
+                break
+            project = self.registry.project(one.project or "")
+            if project is None or not self.bound.allows(project):
+                return Barred(one.project or "", one.source)
+        return Barred(denied.said, denied.source) if denied else None
 
     def _issue(self, task: _Claim | None, project: _Claim | None) -> Issue | None:
         """The issue of the row: the key's own, else one of the row's project."""
@@ -334,8 +364,8 @@ class _Case:
         return issue if issue and project and issue.project_id == project.value else None
 
 
-def _claim(one: Evidence, value: str) -> _Claim:
-    return _Claim(value, one.level, one.confidence, one.source)
+def _claim(one: Evidence, value: str, said: str) -> _Claim:
+    return _Claim(value, one.level, one.confidence, one.source, said)
 
 
 def _is_same_repo(one: str, other: str) -> bool:

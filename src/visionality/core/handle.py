@@ -27,6 +27,14 @@ def base62(number: int, digits: int) -> str:
     return "".join(reversed(out))
 
 
+def number_of(digits: str) -> int:
+    """The number that base-62 digits stand for."""
+    number = 0
+    for digit in digits:
+        number = number * 62 + _DIGITS.index(digit)
+    return number
+
+
 def from_entropy(entropy: bytes, env: str = "live") -> str:
     """The handle that 32 random bytes give (190 bits of them end up in it)."""
     assert len(entropy) == 32

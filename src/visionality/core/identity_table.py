@@ -1,7 +1,7 @@
-"""The identity table as a CSV file (promise A4): whose each agent is, and who pays for it.
+"""The identity table as a CSV file or a JSON list (promise A4): whose each agent is, and who pays for it.
 
-The header names the columns, in any order. A row says all of its agent: an empty cell is none. The file is read whole or
-refused whole, with every mistake and its line.
+A CSV's header names the columns, in any order. A row says all of its agent: an empty cell is none, and so is what an object of
+a list does not name. It is read whole or refused whole, with every mistake and its line; in a list, its place from 1.
 """
 
 import csv
@@ -9,6 +9,8 @@ import io
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
+
+import msgspec
 
 from visionality.core.mistake import Mistake, told
 
@@ -65,6 +67,27 @@ def read_table(content: bytes) -> list[tuple[int, Identity]]:
         raise BadTable([Mistake(line, "this is no UTF-8: save the file as UTF-8")]) from None
     mistakes: list[Mistake] = []
     found = list(_agents(text, mistakes))
+    _check(found, mistakes, "line")
+    if mistakes:
+        raise BadTable(mistakes)
+    return found
+
+
+def read_list(content: bytes) -> list[tuple[int, Identity]]:
+    """The agents of a JSON list, each with its place in it. Raises BadTable."""
+    try:
+        items = msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadTable([Mistake(1, f"this is no JSON: {error}")]) from None
+    if not isinstance(items, list):
+        raise BadTable([Mistake(1, "expected a list of agents: [{…}, {…}]")])
+    mistakes: list[Mistake] = []
+    found = [
+        (place, identity)
+        for place, item in enumerate(items, 1)
+        if (identity := _agent(place, item, mistakes)) is not None
+    ]
+    _check(found, mistakes, "item")
     if mistakes:
         raise BadTable(mistakes)
     return found
@@ -72,12 +95,47 @@ def read_table(content: bytes) -> list[tuple[int, Identity]]:
 
 def wrong_values(identity: Identity) -> list[str]:
     """What no agent can have, one sentence each."""
+    return [words for _, words in _wrong(identity)]
+
+
+def _wrong(identity: Identity) -> list[tuple[str, str]]:
+    """The same with the names of what is wrong."""
     return [
-        f"{name} {value!r}: expected {expected}"
+        (name, f"{name} {value!r}: expected {expected}")
         for name, (shape, expected) in _SHAPES.items()
         if ((value := getattr(identity, name)) or name in _NEEDED)
         and not (shape.fullmatch(value) and value.isprintable())
     ]
+
+
+def _agent(place: int, item: object, mistakes: list[Mistake]) -> Identity | None:
+    """One object of a list; None, with what is wrong, where it is no agent."""
+    if not isinstance(item, dict):
+        mistakes.append(Mistake(place, f"expected an object with {', '.join(COLUMNS)}"))
+        return None
+    wrong = [
+        Mistake(place, f"{name!r} is not known here: expected {', '.join(COLUMNS)}", name)
+        for name in item
+        if name not in COLUMNS
+    ]
+    wrong += [
+        Mistake(place, f"{name}: expected text", name)
+        for name in COLUMNS
+        if not isinstance(item.get(name, ""), str)
+    ]
+    mistakes += wrong
+    return None if wrong else Identity(**{name: item.get(name, "").strip() for name in COLUMNS})
+
+
+def _check(found: list[tuple[int, Identity]], mistakes: list[Mistake], what: str) -> None:
+    """Note what no agent can have, and agents that stand twice."""
+    first: dict[str, int] = {}
+    for line, identity in found:
+        mistakes += [Mistake(line, words, name) for name, words in _wrong(identity)]
+        if before := first.get(identity.agent_sub):
+            twice = f"{identity.agent_sub} stands twice: first in {what} {before}"
+            mistakes.append(Mistake(line, twice, "agent_sub"))
+        first.setdefault(identity.agent_sub, line)
 
 
 def _agents(text: str, mistakes: list[Mistake]) -> Iterator[tuple[int, Identity]]:
@@ -86,17 +144,11 @@ def _agents(text: str, mistakes: list[Mistake]) -> Iterator[tuple[int, Identity]
     if sorted(header) != sorted(COLUMNS):
         mistakes.append(Mistake(1, f"the header is {','.join(header)!r}: expected {','.join(COLUMNS)}"))
         return
-    lines: dict[str, int] = {}
     for line, cells in rows:
         if len(cells) != len(COLUMNS):
             mistakes.append(Mistake(line, f"{len(cells)} cells: expected {len(COLUMNS)}"))
             continue
-        identity = Identity(**dict(zip(header, cells, strict=True)))
-        mistakes += [Mistake(line, words) for words in wrong_values(identity)]
-        if first := lines.get(identity.agent_sub):
-            mistakes.append(Mistake(line, f"{identity.agent_sub} stands twice: first in line {first}"))
-        lines.setdefault(identity.agent_sub, line)
-        yield line, identity
+        yield line, Identity(**dict(zip(header, cells, strict=True)))
 
 
 def _rows(text: str, mistakes: list[Mistake]) -> Iterator[tuple[int, list[str]]]:

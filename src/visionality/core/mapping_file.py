@@ -6,6 +6,8 @@ r"""The mapping file (promise A2): which project, and so which end customer, the
     repos:
       bitbucket.org/arctrade/hpc-billing: {project: HPC, default_epic: HPC-100, branch_pattern: '^(?:feature/)?(HPC-\d+)'}
       socedison-ingest: SOCE          # a bare name: any remote that ends in it
+    task_classes:                     # what kind of work a call is (A5); the first that holds decides
+      - {class: billing-review, when: {client: claude-code, tool: 'create_*'}}
 
 It is read whole or refused whole, with every mistake and its line. All values are text: YAML's own types (`no`, `1e3`) are
 not applied.
@@ -19,11 +21,17 @@ from visionality.core.branch_pattern import fault
 from visionality.core.mistake import Mistake, told
 from visionality.core.plain_yaml import BadYaml, Block, Items, Node, Text, read
 from visionality.core.remote import normalised
+from visionality.core.task_class import NAME
+from visionality.core.task_class_rules import MOST_HEADERS, MOST_RULES, ClassRule
 
 LARGEST = 1024 * 1024
 """Bytes of a file."""
 VERSION = "1"
 _OF_A_REPO = ("project", "customer", "default_epic", "branch_pattern")
+_CONDITIONS = {"client": 60, "tool": 80, "model": 200, "path": 200, "system_starts": 200}
+"""What a task class may ask for, and the most characters of it."""
+_HEADER = re.compile(r"x-vis-[a-z0-9-]{1,60}")
+_LONGEST_HEADER = 200
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _EPIC = re.compile(r"[A-Z][A-Z0-9_]+-[0-9]+")
 _BARE = re.compile(r"[a-z0-9._-]{1,200}")
@@ -55,6 +63,8 @@ class Map:
     """Empty: a file says nothing of the customer; a project has none."""
     aliases: Mapping[str, str]
     repos: Mapping[str, Repo]
+    task_classes: tuple[ClassRule, ...] = ()
+    """In the order in which they are tried."""
 
 
 @dataclass(slots=True)
@@ -68,6 +78,7 @@ class _Reading:
     projects: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     repos: dict[str, Repo] = field(default_factory=dict)
+    task_classes: list[ClassRule] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
     """Of repos, by their name as it is stored."""
     named: list[tuple[int, str]] = field(default_factory=list)
@@ -89,15 +100,17 @@ def read_map(content: bytes, customers: Collection[str], projects: Collection[st
     except BadYaml as error:
         raise BadMap(error.mistakes) from None
     reading = _Reading(customers, projects)
-    parts = dict(_parts(reading, root, "the file", ("version", "projects", "repos")))
+    parts = dict(_parts(reading, root, "the file", ("version", "projects", "repos", "task_classes")))
     _version(reading, parts.get("version"), root)
     for name, one in ((("projects", _project)), (("repos", _repo))):
         if name in parts:
             _each(reading, parts[name], name, one)
+    if "task_classes" in parts:
+        _task_classes(reading, parts["task_classes"])
     _no_alias_is_a_project(reading)
     if refused or reading.mistakes:
         raise BadMap(refused + reading.mistakes)
-    return Map(reading.projects, reading.aliases, reading.repos)
+    return Map(reading.projects, reading.aliases, reading.repos, tuple(reading.task_classes))
 
 
 def _version(reading: _Reading, found: Node | None, root: Node) -> None:
@@ -195,6 +208,64 @@ def _pattern(reading: _Reading, node: Node | None) -> str:
     value = _text(reading, node, "branch_pattern") if node else ""
     if value and node and (wrong := fault(value)):
         reading.wrong(node.line, f"the branch pattern {wrong}")
+    return value
+
+
+def _task_classes(reading: _Reading, node: Node) -> None:
+    if not isinstance(node, Items):
+        if not _is_empty(node):
+            reading.wrong(node.line, "`task_classes` must be a list: - {class: NAME, when: {…}}")
+        return
+    if len(node.items) > MOST_RULES:
+        reading.wrong(node.line, f"{len(node.items)} task classes: at most {MOST_RULES} rules are tried")
+    for item in node.items:
+        parts = dict(_parts(reading, item, "a task class", ("class", "when")))
+        if isinstance(item, Block):
+            _task_class(reading, item.line, parts)
+
+
+def _task_class(reading: _Reading, line: int, parts: Mapping[str, Node]) -> None:
+    name = _text(reading, parts["class"], "class") if "class" in parts else ""
+    if "class" not in parts:
+        reading.wrong(line, "a task class has no `class`: expected {class: NAME, when: {…}}")
+    elif name and not NAME.fullmatch(name):
+        expected = "a lower-case letter, then lower-case letters, digits, `_` or `-`, at most 40"
+        reading.wrong(parts["class"].line, f"{name!r} cannot be a task class: expected {expected}")
+    known = (*_CONDITIONS, "header")
+    conditions = dict(_parts(reading, parts["when"], "when", known)) if "when" in parts else {}
+    if not conditions:
+        reading.wrong(
+            line, f"a task class says nothing in `when`: expected one or more of {', '.join(known)}"
+        )
+    said = {
+        condition: _shorter(reading, conditions[condition], condition, longest)
+        for condition, longest in _CONDITIONS.items()
+        if condition in conditions
+    }
+    headers = tuple(sorted(_headers(reading, conditions["header"]))) if "header" in conditions else ()
+    reading.task_classes.append(ClassRule(name, headers=headers, **said))
+
+
+def _headers(reading: _Reading, node: Node) -> Iterator[tuple[str, str]]:
+    entries = node.entries if isinstance(node, Block) else ()
+    if not 1 <= len(entries) <= MOST_HEADERS:
+        reading.wrong(
+            node.line, f"`header` must be a mapping of 1 to {MOST_HEADERS}: {{x-vis-team: billing}}"
+        )
+        return
+    for key, value in entries:
+        if not _HEADER.fullmatch(key.value):
+            reading.wrong(
+                key.line,
+                f"{key.value!r} cannot be asked for: expected a header that begins with x-vis-, in lower case",
+            )
+        yield key.value, _shorter(reading, value, key.value, _LONGEST_HEADER)
+
+
+def _shorter(reading: _Reading, node: Node, name: str, longest: int) -> str:
+    value = _text(reading, node, name)
+    if len(value) > longest:
+        reading.wrong(node.line, f"`{name}` has {len(value)} characters: at most {longest} are compared")
     return value
 
 

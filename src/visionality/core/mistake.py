@@ -1,7 +1,7 @@
 """What is wrong in a file that somebody wrote, told by line and all at once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -10,6 +10,8 @@ class Mistake:
 
     line: int
     words: str
+    field: str = field(default="", compare=False)
+    """The part of the line that it is about, where it is about one."""
 
 
 def told(file: str, mistakes: Iterable[Mistake]) -> str:

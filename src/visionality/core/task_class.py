@@ -6,12 +6,13 @@ person wrote. Unknown is an answer: None.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 TITLE, SUBAGENT, FILL_IN_MIDDLE, WITHOUT_TOOLS = "title", "subagent", "fill_in_middle", "without_tools"
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,32 @@ class Shape:
     declared: str | None = None
     """The header `x-vis-task-class`."""
     openings: tuple[str, ...] = ()
-    """How each system block begins."""
+    """How each system block begins, up to 200 characters."""
     command: str = ""
     """The client's own command that the turn was started by: "review"."""
     tools: frozenset[str] = frozenset()
     """Names of the tools on offer, in lower case."""
     traits: frozenset[str] = frozenset()
+    model: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the caller, by their names in lower case."""
+
+    @property
+    def first_block(self) -> str:
+        """How the first system block begins."""
+        return self.openings[0] if self.openings else ""
+
+
+class Decides(Protocol):
+    """A rule, built in or an operator's."""
+
+    @property
+    def task_class(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    def fits(self, shape: Shape) -> bool:
+        """Whether all of it holds."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +157,9 @@ RULES = (
 """In the order in which they are tried; an operator's come before them."""
 
 
-def classify(shape: Shape, rules: Iterable[Rule] = RULES) -> Answer | None:
+def classify(shape: Shape, rules: Iterable[Decides] = RULES) -> Answer | None:
     """What the request declares, else what the first rule that fits says, else None."""
     declared = (shape.declared or "").strip().lower()
-    if _NAME.fullmatch(declared):
+    if NAME.fullmatch(declared):
         return Answer(declared, "declared in x-vis-task-class")
     return next((Answer(rule.task_class, rule.reason) for rule in rules if rule.fits(shape)), None)

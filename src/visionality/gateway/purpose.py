@@ -14,10 +14,11 @@ from uuid import UUID
 import structlog
 
 from visionality.core import attribution
-from visionality.core.attribution import BadPattern, Bound, Evidence, Registry, Resolution
-from visionality.core.call import Headers
+from visionality.core.attribution import BadPattern, Barred, Bound, Evidence, Registry, Resolution
+from visionality.core.call import Headers, Refusal
 from visionality.core.row import Row
-from visionality.core.task_class import classify
+from visionality.core.task_class import RULES, Decides, classify
+from visionality.core.task_class_rules import numbered
 from visionality.gateway import evidence
 from visionality.gateway.evidence.shape import shape
 from visionality.registry.snapshot import Grant, Organisation
@@ -29,6 +30,8 @@ REMEMBERED = 10_000
 LESS_BY_INHERITANCE = 10
 LONGEST_NOTE = 400
 PATH_CONFIDENCE = 90
+REFUSE = "refuse"
+"""The policy for a call that claims a project which its key may not claim; else it goes on, and its row waits in the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +51,43 @@ class Purposes:
 
     def __init__(self) -> None:
         self._registries: dict[UUID, Registry] = {}
+        self._rules: dict[UUID, tuple[Decides, ...]] = {}
         self._sessions: OrderedDict[tuple[UUID, str], tuple[Evidence, ...]] = OrderedDict()
         self._resolved: OrderedDict[tuple[UUID, Bound, tuple[Evidence, ...]], Resolution] = OrderedDict()
 
     def follow(self, organisation: Organisation) -> None:
         """Go by an organisation's map as it is now."""
         self._registries[organisation.org_id] = _registry(organisation)
+        self._rules[organisation.org_id] = (*numbered(organisation.task_class_rules), *RULES)
         self._resolved.clear()
 
     def ascribe(self, organisation: Organisation, grant: Grant, row: Row, asked: Asked) -> Grant:
-        """Write into the row what the call is for. Returns the grant with the project and customer that it goes to."""
+        """Write into the row what the call is for. Returns the grant with the project and customer that it goes to.
+
+        Raises Refusal where the organisation refuses a claim that the key does not allow.
+        """
         said = evidence.heard(asked.headers, asked.document, asked.path)
         found = evidence.found(said)
         notes = {"client": f"{found.client} {found.version}".strip()} if found.client else {}
         if found.session:
             notes["session"] = _mark(grant.key_id, found.session)
         if grant.task_class is None:
-            answer = classify(shape(said, found))
+            rules = self._rules[organisation.org_id]
+            answer = classify(shape(said, found, row.model_requested or ""), rules)
             if answer is not None:
                 row.task_class = answer.task_class
                 notes["task_class_reason"] = answer.reason[:LONGEST_NOTE]
-        heard = self._in_session(
-            grant.key_id, found.session, self._declared(organisation, asked) + found.evidence
-        )
+        own = self._declared(organisation, asked) + found.evidence
+        heard = own or self._said_before(grant.key_id, found.session)
         if heard:
             resolution = self._resolve(organisation.org_id, grant, heard)
             notes |= _notes(resolution)
+            if resolution.barred and organisation.denied_project == REFUSE:
+                row.tags = {**(row.tags or {}), **notes}
+                raise _refusal(row, resolution, resolution.barred)
             grant = _written(organisation, grant, row, resolution)
+        if own and found.session:
+            self._remember(grant.key_id, found.session, own)
         if notes:
             row.tags = {**(row.tags or {}), **notes}
         return grant
@@ -83,20 +96,19 @@ class Purposes:
         """What the address says: a project by its key or alias, else a repository."""
         if asked.scope is None:
             return ()
-        project = self._registries[organisation.org_id].project(asked.scope)
-        what = {"project": project} if project else {"repo": asked.scope}
+        registry = self._registries[organisation.org_id]
+        is_repo = registry.project(asked.scope) is None and registry.repositories(asked.scope)
+        what = {"repo": asked.scope} if is_repo else {"project": asked.scope}
         return (Evidence(attribution.EXPLICIT, "path /at/", PATH_CONFIDENCE, **what),)
 
-    def _in_session(self, key_id: UUID, session: str, heard: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
-        """The evidence of a call, or what its session said before."""
-        if not session:
-            return heard
-        if heard:
-            self._sessions[key_id, session] = heard
-            self._sessions.move_to_end((key_id, session))
-            if len(self._sessions) > REMEMBERED:
-                self._sessions.popitem(last=False)
-            return heard
+    def _remember(self, key_id: UUID, session: str, said: tuple[Evidence, ...]) -> None:
+        self._sessions[key_id, session] = said
+        self._sessions.move_to_end((key_id, session))
+        if len(self._sessions) > REMEMBERED:
+            self._sessions.popitem(last=False)
+
+    def _said_before(self, key_id: UUID, session: str) -> tuple[Evidence, ...]:
+        """What a session said in an earlier call that was not refused for it."""
         return tuple(
             replace(
                 one,
@@ -149,6 +161,18 @@ def _written(organisation: Organisation, grant: Grant, row: Row, found: Resoluti
         customer_id=row.customer_id,
         gl_code=row.gl_code,
         business_unit=project.business_unit or grant.business_unit,
+    )
+
+
+def _refusal(row: Row, found: Resolution, barred: Barred) -> Refusal:
+    """The no to a claim, which its row keeps; it is charged to nobody."""
+    row.repo, row.branch, row.commit_sha = found.repo, found.branch, found.commit
+    claim = f"{barred.source} says {barred.claimed}"
+    return Refusal(
+        403,
+        "project_not_allowed",
+        f"{claim}, which leads to no project that this key may claim: correct it, or ask for a key that may (`--claims`)",
+        tags={"project_denied": found.denied or barred.claimed, "project_claim": claim[:LONGEST_NOTE]},
     )
 
 

@@ -11,7 +11,7 @@ from visionality.jobs.afterwards import look
 from visionality.jobs.burn import watch
 from visionality.jobs.corrections import Corrector
 from visionality.jobs.deliver import Deliverer, Mail
-from visionality.jobs.health import metrics
+from visionality.jobs.health import Spend, metrics
 from visionality.jobs.periods import begin
 from visionality.jobs.reaper import Reaper
 from visionality.jobs.tidy import tidy
@@ -40,6 +40,7 @@ class JobsApp:
         mail = Mail(settings.smtp_url, settings.mail_from) if settings.smtp_url else None
         self._deliverer = Deliverer(jobs_dsn, mail, webhook_secret, clock)
         self._told = 0
+        self._spend = Spend()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -64,7 +65,7 @@ class JobsApp:
             "visionality_alerts_total": self._told,
         }
         try:
-            return 200, await asyncio.to_thread(metrics, self._jobs_dsn, self._clock(), counters)
+            return 200, await asyncio.to_thread(metrics, self._jobs_dsn, self._clock(), counters, self._spend)
         except psycopg.Error as error:
             return 503, f"the ledger's database is away: {error}\n"
 

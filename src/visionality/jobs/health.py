@@ -1,17 +1,54 @@
 """How the ledger is doing: what jobs answer on `/livez`, `/readyz` and `/metrics` (Prometheus text format)."""
 
+import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import psycopg
 
+from visionality.core.attribution import UNATTRIBUTED
+from visionality.core.money import usd
 from visionality.runtime.sql import statements
 
 _JOBS = statements("visionality.jobs", "health.sql")
 _PARTITIONS = statements("visionality.ledger.sql", "partitions.sql")
 
 
-def metrics(dsn: str, now: datetime, counters: Mapping[str, int]) -> str:
+_DAY = timedelta(days=1)
+_TIMES = 20
+"""A sum stays good for this many times as long as it took, so that a scrape never costs more than a twentieth of the time."""
+
+
+class Spend:
+    """What all organisations spent in the last 24 hours, by the level that found the project (A6)."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._good_until = float("-inf")
+
+    def lines(self, connection: psycopg.Connection, now: datetime) -> list[str]:
+        """The metric; every level is there, so that one that nothing was found by is 0."""
+        began = time.monotonic()
+        if began < self._good_until:
+            return self._lines
+        found: dict[int, int] = dict(
+            connection.execute(_JOBS["spend_by_level"], {"since": now - _DAY}).fetchall()
+        )
+        name = "visionality_spend_usd_24h"
+        self._lines = [
+            f"# HELP {name} Spend of the last 24 hours by the level of evidence that found its project; 0 has no level.",
+            f"# TYPE {name} gauge",
+            *(
+                f'{name}{{level="{level}"}} {usd(int(found.get(level, 0)))}'
+                for level in range(UNATTRIBUTED + 1)
+            ),
+        ]
+        done = time.monotonic()
+        self._good_until = done + _TIMES * (done - began)
+        return self._lines
+
+
+def metrics(dsn: str, now: datetime, counters: Mapping[str, int], spend: Spend) -> str:
     """Gauges from the database and counters of this process. Raises what psycopg raises when it is away."""
     with psycopg.connect(dsn, connect_timeout=2) as connection:
         open_holds, oldest, writers = connection.execute(_JOBS["gauges"], {"now": now}).fetchone() or (
@@ -19,6 +56,7 @@ def metrics(dsn: str, now: datetime, counters: Mapping[str, int]) -> str:
             0,
             0,
         )
+        spent = spend.lines(connection, now)
         horizon = (connection.execute(_PARTITIONS["horizon"], {"now": now}).fetchone() or (None,))[0]
     days = (horizon - now.date()).days if horizon else 0
     gauges = {
@@ -35,4 +73,4 @@ def metrics(dsn: str, now: datetime, counters: Mapping[str, int]) -> str:
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
     for name, value in counters.items():
         lines += [f"# TYPE {name} counter", f"{name} {value}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + spent) + "\n"

@@ -15,11 +15,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import structlog
 
 from visionality.core.attribution import RepoRecord
 from visionality.core.level import STRICT
 from visionality.core.spend_token import TrustedKey, by_kid
+from visionality.core.task_class_rules import ClassRule
 from visionality.core.window import EVER, Period
 from visionality.runtime.sql import statements
 
@@ -230,11 +232,15 @@ class Organisation:
     """In which its budgets' periods begin: an IANA name."""
     level_floor: int
     epoch: int
+    denied_project: str
+    """What becomes of a call that claims a project which its key may not claim: `queue` or `refuse`."""
     projects: Mapping[str, ProjectRecord]
     customers: frozenset[str]
     repos: tuple[RepoRecord, ...]
     """The mapping file: which repository is for which project."""
     project_aliases: Mapping[str, str]
+    task_class_rules: tuple[ClassRule, ...]
+    """In the order in which they are tried."""
     binding_keys: Mapping[str, BindingKeyRecord]
     """By id, as a proof names it."""
     signing_keys: tuple[SigningKeyRecord, ...]
@@ -369,7 +375,7 @@ async def _load(connection: asyncpg.Connection, org_id: UUID, revision: int) -> 
         return list(await connection.fetch(_SQL[name], org_id))
 
     itself = await connection.fetchrow(_SQL["organisation"], org_id)
-    time_zone, level_floor, epoch = itself or ("UTC", STRICT, 0)
+    time_zone, level_floor, epoch, denied_project = itself or ("UTC", STRICT, 0, "refuse")
     return Organisation(
         org_id,
         revision,
@@ -379,10 +385,12 @@ async def _load(connection: asyncpg.Connection, org_id: UUID, revision: int) -> 
         time_zone,
         level_floor,
         epoch,
+        denied_project,
         {record["project_id"]: ProjectRecord(*record) for record in await fetch("projects")},
         frozenset(record["customer_id"] for record in await fetch("customers")),
         tuple(RepoRecord(*record) for record in await fetch("repos")),
         {record["alias"]: record["project_id"] for record in await fetch("project_aliases")},
+        tuple(_class_rule(record) for record in await fetch("task_class_rules")),
         {str(record["key_id"]): BindingKeyRecord(*record) for record in await fetch("binding_keys")},
         tuple(SigningKeyRecord(*record) for record in await fetch("signing_keys")),
         frozenset(record["jti"] for record in await fetch("revoked_tokens")),
@@ -399,6 +407,11 @@ _LISTS = ("models", "providers", "networks", "callers", "projects")
 def _grant(record: Mapping[str, Any]) -> Grant:
     lists = {name: tuple(record[name]) for name in _LISTS}
     return Grant(**{**record, **lists, "scopes": frozenset(record["scopes"])})
+
+
+def _class_rule(record: Mapping[str, Any]) -> ClassRule:
+    headers = msgspec.json.decode(record["headers"], type=dict[str, str])
+    return ClassRule(**{**record, "headers": tuple(sorted(headers.items()))})
 
 
 def _budget(record: Mapping[str, Any]) -> BudgetRecord:

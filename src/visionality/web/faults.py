@@ -7,6 +7,8 @@ import psycopg
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from visionality.web.api.problem import Problem
+
 _AWAY = (
     django.db.OperationalError,
     django.db.InterfaceError,
@@ -20,4 +22,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     _, fault, _ = sys.exc_info()
     away = isinstance(fault, _AWAY)
     status = 503 if away else 500
+    if request.path.startswith("/api/"):
+        told = (
+            "the ledger's database is away: ask again" if away else "the fault is ours, and it is in our log"
+        )
+        return Problem(status, told).response()
     return HttpResponse(render_to_string("fault.html", {"away": away, "path": request.path}), status=status)

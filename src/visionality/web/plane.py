@@ -9,6 +9,7 @@ from visionality.runtime.clock import Clock, utc_now
 class WebSettings:
     """`web_dsn` reaches the database as `vis_web`, `reader_dsn` as `vis_reader`.
 
+    Service tokens are known by their HMAC under `token_pepper`.
     `sandbox` says that a provider without a key is answered for by the simulated one. `gateway_url` is the address
     that clients are pointed at, without a path.
     """
@@ -16,6 +17,7 @@ class WebSettings:
     web_dsn: str = field(repr=False)
     reader_dsn: str = field(repr=False)
     secret_key: str = field(repr=False)
+    token_pepper: bytes = field(repr=False)
     sandbox: bool
     gateway_url: str
     clock: Clock = utc_now

@@ -4,7 +4,8 @@ from django.urls import path
 
 from visionality.web import health
 from visionality.web.accounts import login
-from visionality.web.seats import ledger, row
+from visionality.web.api import identities
+from visionality.web.seats import coverage, ledger, row
 
 handler500 = "visionality.web.faults.server_error"
 
@@ -12,6 +13,9 @@ urlpatterns = [
     path("", ledger.page, name="ledger"),
     path("rows", ledger.changes, name="changes"),
     path("rows/<uuid:row_id>", row.page, name="row"),
+    path("coverage", coverage.page, name="coverage"),
+    path("api/v1/identities", identities.table, name="api_identities"),
+    path("api/v1/identities/<path:agent_sub>", identities.agent, name="api_identity"),
     path("login", login.ask, name="login"),
     path("login/<str:token>", login.use, name="use_link"),
     path("logout", login.leave, name="logout"),

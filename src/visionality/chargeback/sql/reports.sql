@@ -44,6 +44,37 @@ select split_part(tags ->> 'client', ' ', 1) as client, attribution_level as lev
        coalesce(sum(cost_nusd) filter (where project_id is null), 0)::bigint as unattributed_nusd
   from vis.request_logs where {filter} group by 1, 2, 3 {is_left} order by 3, 1, 2;
 
+-- name: coverage_by
+-- By day, week (from Monday) or month, UTC, and by the level that found the project.
+select date_trunc({unit}, created_at at time zone 'UTC')::date as begins, attribution_level as level, currency,
+       sum({calls})::bigint as calls, sum(cost_nusd)::bigint as cost_nusd
+  from vis.request_logs where {filter} group by 1, 2, 3 {is_left} order by 3, 1, 2;
+
+-- name: coverage_lately
+-- What a page shows of some weeks, in one look at their rows: by day and level; by client and level, of the last days only;
+-- and what is of no project, by agent and by repo. `of` says which a line is. Amounts are of rows in US dollars; `others`
+-- are rows in other currencies.
+select case when grouping(day) = 0 then 'day' when grouping(client) = 0 then 'client'
+            when grouping(agent_sub) = 0 then 'agent' else 'repo' end as of,
+       day, client, level, agent_sub, repo,
+       sum(counted)::bigint as calls,
+       coalesce(sum(cost_nusd) filter (where currency = 'USD'), 0)::bigint as cost_nusd,
+       coalesce(sum(counted) filter (where is_nobodys), 0)::bigint as unattributed_calls,
+       coalesce(sum(cost_nusd) filter (where currency = 'USD' and is_nobodys), 0)::bigint as unattributed_nusd,
+       coalesce(sum(counted) filter (where is_recent), 0)::bigint as recent_calls,
+       coalesce(sum(cost_nusd) filter (where currency = 'USD' and is_recent), 0)::bigint as recent_nusd,
+       coalesce(sum(cost_nusd) filter (where currency = 'USD' and is_recent and is_nobodys), 0)::bigint
+         as recent_unattributed_nusd,
+       coalesce(sum(counted) filter (where is_recent and is_nobodys), 0)::bigint as recent_unattributed_calls,
+       coalesce(sum(counted) filter (where is_recent and is_nobodys and has_said), 0)::bigint as recent_unplaced_calls,
+       count(*) filter (where currency <> 'USD') as others
+  from (select (created_at at time zone 'UTC')::date as day, split_part(tags ->> 'client', ' ', 1) as client,
+               attribution_level as level, agent_sub, repo, {calls} as counted, currency, cost_nusd, project_id is null as is_nobodys,
+               created_at >= {recent} as is_recent, tags ? 'evidence' as has_said
+          from vis.request_logs where {filter}) r
+ group by grouping sets ((day, level), (client, level), (is_nobodys, agent_sub), (is_nobodys, repo))
+having is_nobodys is distinct from false;
+
 -- name: flagged
 select count(*) filter (where tags ? 'attribution_conflict') as conflicts,
        count(*) filter (where tags ? 'project_denied') as denied

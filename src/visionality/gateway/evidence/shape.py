@@ -1,6 +1,7 @@
 """The shape of a request, as the rules for the task class look at it."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from visionality.core.task_class import FILL_IN_MIDDLE, SUBAGENT, TITLE, WITHOUT_TOOLS, Shape
@@ -14,10 +15,10 @@ _STOPS = ("<fim_", "<|fim_", "<\uff5cfim", "<PRE>", "<MID>")
 """How the marks begin that fill-in-the-middle models stop at."""
 
 
-def shape(said: Said, found: Found) -> Shape:
-    """What of the request the rules may look at."""
+def shape(said: Said, found: Found, model: str = "") -> Shape:
+    """What of the request, and of the model that it asks for, the rules may look at."""
     document = said.document
-    tools = frozenset(_tools(document))
+    tools = frozenset(islice(_tools(document), _MOST_TOOLS))
     traits = {
         TITLE: found.is_title,
         SUBAGENT: found.is_subagent,
@@ -32,6 +33,8 @@ def shape(said: Said, found: Found) -> Shape:
         command=found.command,
         tools=tools,
         traits=frozenset(trait for trait, holds in traits.items() if holds),
+        model=model,
+        headers=said.headers,
     )
 
 

@@ -7,7 +7,7 @@ select org_id, revision from vis.org_revisions;
 select installation_id from vis.installation;
 
 -- name: organisation
-select time_zone, level_floor, epoch from vis.orgs_v1 where org_id = $1;
+select time_zone, level_floor, epoch, denied_project from vis.orgs_v1 where org_id = $1;
 
 -- name: gateways
 -- How many gateways show a sign of life.
@@ -32,6 +32,10 @@ select repo, name, project_id, customer_id, default_epic, branch_pattern from vi
 
 -- name: project_aliases
 select alias, project_id from vis.project_aliases_v1 where org_id = $1;
+
+-- name: task_class_rules
+select task_class, client, tool, model, path, system_starts, headers
+  from vis.task_class_rules_v1 where org_id = $1 order by number;
 
 -- name: binding_keys
 select binding_key_id as key_id, sealed, kek_id, generation, wrapped, revoked_at, service_id, thumbprint, retires_at

@@ -17,6 +17,8 @@ class Organisation(models.Model):
     """The least that every key of it must show (core/level.py)."""
     epoch = models.IntegerField(default=1, db_default=1)
     """Only ever grows: what was issued under an earlier one is revoked."""
+    denied_project = models.CharField(max_length=10, default="queue", db_default="queue")
+    """What becomes of a call that claims a project which its key may not claim: `queue` or `refuse`."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

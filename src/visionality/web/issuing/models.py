@@ -133,6 +133,26 @@ class SigningKey(models.Model):
         return str(self.id)
 
 
+class ServiceToken(models.Model):
+    """What a program shows to the control plane. The token itself is shown once; only its keyed hash is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    org = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    token_hmac = models.BinaryField(max_length=32, unique=True)
+    shown = models.CharField(max_length=40)
+    scopes = models.JSONField()
+    issued_by = models.CharField(max_length=200)
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "service_token"
+
+    def __str__(self) -> str:
+        return f"{self.shown}…"
+
+
 class RevokedToken(models.Model):
     """A token that ended before its time. Kept until it would have expired; never taken back."""
 

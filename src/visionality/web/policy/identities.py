@@ -21,6 +21,7 @@ from visionality.web.policy.models import AgentIdentity, AgentIdentityPeriod, Te
 
 _SQL = statements("visionality.web.policy", "identities.sql")
 _NAMES = {"sso_sub": "person", "cost_center": "cost center", "gl_code": "GL code"}
+Numbered = tuple[int, Identity]
 _DATED = ("owner", "team", "cost_center", "gl_code")
 
 
@@ -41,14 +42,17 @@ class Plan:
         return [after for sub, after in self.after.items() if self.before.get(sub) != after]
 
 
-def identities(act: Act, at: datetime) -> dict[str, Identity]:
-    """Every agent as it is at a moment, by its subject."""
+def identities(act: Act, at: datetime, *, after: str = "", limit: int | None = None) -> dict[str, Identity]:
+    """Every agent as it is at a moment, by its subject and in that order; or so many of those after one."""
     agents = AgentIdentity.objects.filter(org_id=act.org_id).select_related("team", "person").order_by("sub")
+    agents = agents.filter(sub__gt=after)[:limit]
     said = {
         agent.id: Identity(agent.sub, agent.owner, str(agent.person or ""), str(agent.team or ""))
         for agent in agents
     }
     periods = AgentIdentityPeriod.objects.filter(org_id=act.org_id, valid_from__lte=at).select_related("team")
+    if limit is not None:
+        periods = periods.filter(agent_id__in=list(said))
     for period in periods.order_by("valid_from", "made_at", "id"):
         said[period.agent_id] = replace(
             said[period.agent_id],
@@ -60,6 +64,19 @@ def identities(act: Act, at: datetime) -> dict[str, Identity]:
     return {identity.agent_sub: identity for identity in said.values()}
 
 
+def periods_of(act: Act, sub: str) -> list[AgentIdentityPeriod]:
+    """What was said of an agent from when on, the earliest first. Raises Unknown."""
+    agent = found(act, AgentIdentity, "agent", sub=sub)
+    mine = AgentIdentityPeriod.objects.filter(org_id=act.org_id, agent=agent).select_related("team")
+    return list(mine.order_by("valid_from", "made_at", "id"))
+
+
+def identity_of(act: Act, sub: str) -> Identity:
+    """An agent as it is now. Raises Unknown."""
+    found(act, AgentIdentity, "agent", sub=sub)
+    return identities(act, act.now)[sub]
+
+
 def team_of(act: Act, sub: str) -> str:
     """The key of the team that an agent is of now; empty when it is of none."""
     return identities(act, act.now)[sub].team
@@ -67,11 +84,15 @@ def team_of(act: Act, sub: str) -> str:
 
 def plan_of_file(act: Act, content: bytes, first_day: datetime | None) -> Plan:
     """What a CSV file would change. Raises BadTable with every mistake and its line, or BadName for a day that has passed."""
-    rows = read_table(content)
+    return plan_of_rows(act, read_table(content), first_day)
+
+
+def plan_of_rows(act: Act, rows: Sequence[Numbered], first_day: datetime | None) -> Plan:
+    """The same of agents that were read already, each with its line."""
     decided = plan(act, [identity for _, identity in rows], first_day)
     lines = {identity.agent_sub: line for line, identity in rows}
     if refused := _refused(act, decided):
-        raise BadTable([Mistake(lines[sub], words) for sub, words in refused.items()])
+        raise BadTable([Mistake(lines[sub], words, "sso_sub") for sub, words in refused.items()])
     return decided
 
 
@@ -97,8 +118,15 @@ def apply_file(act: Act, content: bytes, first_day: datetime | None, agreed: Seq
 
     `agreed` are the changes that were shown; raises BadName when they are others by now, and BadTable.
     """
+    return apply_rows(act, read_table(content), first_day, agreed)
+
+
+def apply_rows(
+    act: Act, rows: Sequence[Numbered], first_day: datetime | None, agreed: Sequence[Change]
+) -> Plan:
+    """The same of agents that were read already, each with its line."""
     alone(act)
-    decided = plan_of_file(act, content, first_day)
+    decided = plan_of_rows(act, rows, first_day)
     if decided.changes != tuple(agreed):
         raise BadName("the identity table was changed by somebody else meanwhile: look at the changes again")
     for key in decided.new_teams:

@@ -11,8 +11,16 @@ from visionality.core.change import Change
 from visionality.core.mapping_changes import map_changes, wanted
 from visionality.core.mapping_file import Map, Repo, read_map
 from visionality.core.remote import last_segment
+from visionality.core.task_class_rules import ClassRule
 from visionality.web.policy.acts import Act, BadName, Unknown, add_project, alone
-from visionality.web.policy.models import EndCustomer, MappedRepo, MappingFile, Project, ProjectAlias
+from visionality.web.policy.models import (
+    EndCustomer,
+    MappedRepo,
+    MappingFile,
+    Project,
+    ProjectAlias,
+    TaskClassRule,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ def apply(act: Act, content: bytes, agreed: Sequence[Change]) -> MappingFile:
     projects = {project.key: project for project in Project.objects.filter(org_id=act.org_id)}
     _replace_aliases(act, found, projects)
     _replace_repos(act, found, projects)
+    _replace_task_classes(act, found)
     newest = _files(act).first()
     made = MappingFile.objects.create(
         org_id=act.org_id,
@@ -83,6 +92,7 @@ def current(act: Act) -> Map:
             name: Repo(project, customer or "", epic, pattern)
             for name, project, customer, epic, pattern in repos
         },
+        tuple(_rule(one) for one in TaskClassRule.objects.filter(**mine).order_by("number")),
     )
 
 
@@ -144,6 +154,38 @@ def _replace_repos(act: Act, found: Plan, projects: dict[str, Project]) -> None:
                 "branch_pattern": repo.branch_pattern,
             },
         )
+
+
+def _replace_task_classes(act: Act, found: Plan) -> None:
+    if found.before.task_classes == found.after.task_classes:
+        return
+    TaskClassRule.objects.filter(org_id=act.org_id).delete()
+    TaskClassRule.objects.bulk_create(
+        TaskClassRule(
+            org_id=act.org_id,
+            number=number,
+            task_class=rule.task_class,
+            client=rule.client,
+            tool=rule.tool,
+            model=rule.model,
+            path=rule.path,
+            system_starts=rule.system_starts,
+            headers=dict(rule.headers),
+        )
+        for number, rule in enumerate(found.after.task_classes, 1)
+    )
+
+
+def _rule(one: TaskClassRule) -> ClassRule:
+    return ClassRule(
+        one.task_class,
+        one.client,
+        one.tool,
+        one.model,
+        one.path,
+        one.system_starts,
+        tuple(sorted(one.headers.items())),
+    )
 
 
 def _moved(before: Iterable[tuple[str, object]], after: Iterable[tuple[str, object]]) -> list[str]:

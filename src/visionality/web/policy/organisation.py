@@ -1,4 +1,4 @@
-"""The organisation itself, and the time zone in which its budgets' periods begin."""
+"""The organisation itself: the time zone in which its budgets' periods begin, and what becomes of denied projects."""
 
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -9,6 +9,13 @@ from visionality.web.policy.budgets import begin_again, openings
 
 def organisation(act: Act) -> Organisation:
     return Organisation.objects.get(pk=act.org_id)
+
+
+def set_denied_project(act: Act, policy: str) -> None:
+    """What becomes of a call that claims a project which its key may not claim: `queue` or `refuse`."""
+    if alone(act).denied_project != policy:
+        Organisation.objects.filter(pk=act.org_id).update(denied_project=policy)
+        act.record("organisation_set", {"denied_project": policy})
 
 
 def set_time_zone(act: Act, name: str) -> int:

@@ -94,6 +94,7 @@ def _context(
     seen = _fingerprint(lines, month, providers)
     newest = str(max((one.id for one in lines), default=""))
     return {
+        "room": "ledger",
         "lines": lines,
         "places": places(lines),
         "month": month,

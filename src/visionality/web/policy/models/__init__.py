@@ -4,7 +4,7 @@ from visionality.web.policy.models.alerts import AlertChannel
 from visionality.web.policy.models.budgets import Budget, RateLimit
 from visionality.web.policy.models.floors import FloorRequest
 from visionality.web.policy.models.identities import AgentIdentityPeriod
-from visionality.web.policy.models.mapping import MappedRepo, MappingFile, ProjectAlias
+from visionality.web.policy.models.mapping import MappedRepo, MappingFile, ProjectAlias, TaskClassRule
 from visionality.web.policy.models.names import AgentIdentity, EndCustomer, Project, Team
 from visionality.web.policy.models.providers import OrganisationKey, PriceOverride, ProviderCredential
 from visionality.web.policy.models.rules import CostSplit, Markup, ModelHint
@@ -27,5 +27,6 @@ __all__ = [
     "ProjectAlias",
     "ProviderCredential",
     "RateLimit",
+    "TaskClassRule",
     "Team",
 ]

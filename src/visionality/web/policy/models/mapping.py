@@ -46,6 +46,30 @@ class ProjectAlias(models.Model):
         return f"{self.alias} of {self.project}"
 
 
+class TaskClassRule(models.Model):
+    """An operator's own rule for the task class (core/task_class_rules.py). What is empty holds always."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    org = models.ForeignKey(Organisation, on_delete=models.PROTECT)
+    number = models.IntegerField()
+    """Its place in the file, from 1: the first rule that holds decides."""
+    task_class = models.CharField(max_length=40)
+    client = models.CharField(max_length=60, blank=True)
+    tool = models.CharField(max_length=80, blank=True)
+    model = models.CharField(max_length=200, blank=True)
+    path = models.CharField(max_length=200, blank=True)
+    system_starts = models.CharField(max_length=200, blank=True)
+    headers = models.JSONField(default=dict)
+    """The value that each of these must have."""
+
+    class Meta:
+        db_table = "task_class_rule"
+        constraints = (models.UniqueConstraint(fields=["org", "number"], name="task_class_rule_number"),)
+
+    def __str__(self) -> str:
+        return f"rule {self.number}: {self.task_class}"
+
+
 class MappingFile(models.Model):
     """A mapping file that was applied. Append-only; the highest version is in force."""
 

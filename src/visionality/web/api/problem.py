@@ -1,0 +1,70 @@
+"""Errors as a program reads them: application/problem+json (RFC 9457), with every mistake by its line and field."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from django.http import HttpResponse
+
+from visionality.core.mistake import Mistake
+
+TITLES = {
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not there",
+    405: "Not done here",
+    413: "Too large",
+    415: "Not a format that is read",
+    422: "Not as it must be",
+    500: "Failed",
+    503: "Not available",
+}
+
+
+class Problem(Exception):
+    """A request that is not served."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Iterable[Mapping[str, object]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+
+    def response(self) -> HttpResponse:
+        """The answer that tells it."""
+        told: dict[str, object] = {"title": TITLES[self.status], "status": self.status, "detail": self.detail}
+        if self.errors:
+            told["errors"] = self.errors
+        return answered(told, self.status, self.headers, "application/problem+json")
+
+
+def of_mistakes(mistakes: Iterable[Mistake], place: str) -> Problem:
+    """What is wrong in a table: `place` is what its lines are called, `line` or `item`."""
+    errors = [
+        {place: one.line, **({"field": one.field} if one.field else {}), "detail": one.words}
+        for one in mistakes
+    ]
+    count = "a mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
+    return Problem(422, f"the identity table has {count}, and nothing of it was applied", errors)
+
+
+def answered(
+    content: object,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    content_type: str = "application/json",
+) -> HttpResponse:
+    """An answer in JSON; times in ISO 8601."""
+    text = json.dumps(content, default=_told, ensure_ascii=False)
+    return HttpResponse(text, content_type=content_type, status=status, headers=headers)
+
+
+def _told(value: object) -> str:
+    isoformat = getattr(value, "isoformat", None)
+    return str(isoformat()) if isoformat else str(value)
