@@ -32,6 +32,8 @@ VIEWS = {
         "task_class": "character varying(40)", "model_from": "character varying(200)", "prefer": "character varying(200)",
         "created_at": TIME,
     },
+    "hooks_v1": {"connector_id": "uuid", "org_id": "uuid", "kind": "character varying(20)"},
+    "issues_v1": {"org_id": "uuid", "key": "text", "epic_key": "text", "is_current": "boolean"},
     "keys_v1": {
         "org_id": "uuid", "key_id": "uuid", "handle_hmac": "bytea", "expires_at": TIME, "revoked_at": TIME,
         "agent_sub": "character varying(255)", "agent_owner": "character varying(200)", "sso_sub": "character varying(255)",
@@ -66,6 +68,11 @@ VIEWS = {
         "on_abort": "character varying(10)", "sealed": "bytea", "generation": "integer", "wrapped": "bytea", "kek_id": "uuid",
         "options": "jsonb",
     },
+    "pull_requests_v1": {
+        "org_id": "uuid", "remote": "text", "number": "integer", "title": "text", "url": "text", "state": "text",
+        "source_branch": "text", "merge_commit": "text", "commits": "text[]", "created_at": TIME, "merged_at": TIME,
+        "updated_at": TIME,
+    },
     "rate_limits_v1": {
         "org_id": "uuid", "limit_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(255)",
         "requests_per_minute": "integer", "tokens_per_minute": "integer", "created_at": TIME,
@@ -86,6 +93,7 @@ VIEWS = {
         "org_id": "uuid", "split_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(80)",
         "parts": "jsonb", "effective_from": TIME,
     },
+    "trackers_v1": {"org_id": "uuid", "revision": "text"},
 }  # fmt: skip
 
 EVERYBODY = {"vis_writer", "vis_web", "vis_jobs", "vis_reader", "vis_auditor", "vis_sealer"}
@@ -95,6 +103,8 @@ READERS = {
     "budgets_v1": {"vis_writer", "vis_jobs"},
     "customers_v1": {"vis_writer"},
     "hints_v1": {"vis_writer"},
+    "hooks_v1": {"vis_web"},
+    "issues_v1": {"vis_writer", "vis_reader"},
     "keys_v1": {"vis_writer"},
     "markups_v1": {"vis_writer"},
     "orgs_v1": EVERYBODY - {"vis_reader", "vis_sealer"},
@@ -102,12 +112,14 @@ READERS = {
     "project_aliases_v1": {"vis_writer"},
     "projects_v1": {"vis_writer"},
     "providers_v1": {"vis_writer"},
+    "pull_requests_v1": {"vis_writer", "vis_reader"},
     "rate_limits_v1": {"vis_writer"},
     "repos_v1": {"vis_writer"},
     "revoked_tokens_v1": {"vis_writer"},
     "schema_migrations_v1": EVERYBODY,
     "signing_keys_v1": {"vis_writer"},
     "splits_v1": {"vis_writer", "vis_jobs", "vis_reader"},
+    "trackers_v1": {"vis_writer"},
 }
 
 

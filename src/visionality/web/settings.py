@@ -21,6 +21,7 @@ INSTALLED_APPS = [
     "visionality.web.accounts",
     "visionality.web.policy",
     "visionality.web.issuing",
+    "visionality.web.connecting",
     "visionality.web.schema",
 ]
 
