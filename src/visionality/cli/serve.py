@@ -124,15 +124,13 @@ def jobs_command(here: Installation, jobs_port: int | None) -> None:
     from visionality.cli.serving import serve
     from visionality.jobs.app import JobsApp
     from visionality.runtime.logging import configure
-    from visionality.vault.webhooks import WEBHOOKS
+    from visionality.vault.keyproviders.cached import Cached
 
     configure("jobs")
     _fit_to_serve(here)
     settings = here.settings
-    webhook_secret = here.keys().secret(WEBHOOKS)
-    app = JobsApp(
-        settings, utc_now, here.access.dsn("vis_writer"), here.access.dsn("vis_jobs"), webhook_secret
-    )
+    keys = Cached(here.keys(), time.monotonic)
+    app = JobsApp(settings, utc_now, here.access.dsn("vis_writer"), here.access.dsn("vis_jobs"), keys)
     serve(app, settings.jobs_port if jobs_port is None else jobs_port, "--jobs-port", patience=3)
 
 

@@ -75,9 +75,12 @@ class ConnectorRun(models.Model):
     error = models.TextField(blank=True)
     failures = models.IntegerField(default=0)
     """Runs that failed since one succeeded."""
+    failing_since = models.DateTimeField(null=True)
     outages = models.IntegerField(default=0)
     """How often it began to fail; tells the alerts apart."""
     next_at = models.DateTimeField()
+    is_paused = models.BooleanField(default=False)
+    """Whether the service asked for a wait until `next_at`."""
     poked_at = models.DateTimeField(null=True)
     """When somebody, or a webhook, asked for a run that has not begun."""
     wants_full = models.BooleanField(default=False)
