@@ -93,9 +93,16 @@ class Scripted:
 class Desk:
     """An organisation with one connector, and what can be seen of it."""
 
-    def __init__(self, database: Database, org: UUID, kind: str = "jira_cloud", name: str = "jira") -> None:
+    def __init__(
+        self,
+        database: Database,
+        org: UUID,
+        kind: str = "jira_cloud",
+        name: str = "jira",
+        now: datetime = START,
+    ) -> None:
         self.database, self.org, self.service = database, org, Scripted()
-        self.now = START
+        self.now = now
         self.stopping = threading.Event()
         self.connector_id = put_connector(database, org, kind, name, self.now)
 
