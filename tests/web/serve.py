@@ -3,6 +3,7 @@
 Prints the port, then answers each line it reads with one of JSON: `link ORG ACTOR`, `addresses`, `providers`.
 """
 
+import base64
 import json
 import socket
 import sys
@@ -14,8 +15,11 @@ import uvicorn
 
 from visionality.core.vendors import TITLES
 from visionality.runtime.clock import utc_now
+from visionality.vault.keyproviders.env import from_text
 from visionality.web.accounts.links import make_link
 from visionality.web.app import WebSettings, application
+
+KEYS = from_text(base64.b64encode(bytes(range(32))).decode())
 
 
 def main(web_dsn: str, reader_dsn: str, sandbox: str) -> None:
@@ -23,6 +27,7 @@ def main(web_dsn: str, reader_dsn: str, sandbox: str) -> None:
         web_dsn=web_dsn,
         reader_dsn=reader_dsn,
         secret_key="for tests " * 5,
+        keys=KEYS,
         sandbox=sandbox == "sandbox",
         gateway_url="http://127.0.0.1:8700",
     )

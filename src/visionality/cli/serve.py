@@ -96,6 +96,7 @@ def web_command(here: Installation, web_port: int | None) -> None:
     """Run the web plane alone."""
     from visionality.cli.serving import serve
     from visionality.runtime.logging import let_warnings_through
+    from visionality.vault.keyproviders.cached import Cached
     from visionality.vault.purposes import WEB_SESSIONS
     from visionality.web.app import WebSettings, application, load
 
@@ -103,10 +104,12 @@ def web_command(here: Installation, web_port: int | None) -> None:
     load()
     _fit_to_serve(here)
     settings = here.settings
+    keys = Cached(here.keys(), time.monotonic)
     web = WebSettings(
         web_dsn=here.access.dsn("vis_web"),
         reader_dsn=here.access.dsn("vis_reader"),
-        secret_key=here.keys().secret(WEB_SESSIONS).hex(),
+        secret_key=keys.secret(WEB_SESSIONS).hex(),
+        keys=keys,
         sandbox=settings.sandbox_url is not None,
         gateway_url=f"http://{HOST}:{settings.gateway_port}",
         clock=utc_now,

@@ -1,11 +1,12 @@
 """The services that can be connected, by their kind."""
 
-import importlib
+import hashlib
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from visionality.connectors.model import Connector
+from visionality.connectors.model import Connector, ConnectorFault
 
 KINDS = {
     "jira_cloud": "Jira Cloud",
@@ -33,15 +34,19 @@ class Target:
 
 
 def connect(
-    target: Target, secret: str, clock: Callable[[], datetime], wait: Callable[[float], bool]
+    target: Target,
+    secret: str,  # noqa: ARG001 -- the kinds come with their own files
+    clock: Callable[[], datetime],  # noqa: ARG001
+    wait: Callable[[float], bool],  # noqa: ARG001
 ) -> Connector:
     """A connector with this credential. `wait` sits seconds out and says whether the work should stop."""
-    kind = importlib.import_module(f"visionality.connectors.{target.kind}")
-    made: Connector = kind.connect(target, secret, clock, wait)
-    return made
+    raise ConnectorFault(f"{KINDS[target.kind]} cannot be read by this version.")
 
 
 def is_signed(kind: str, secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether a webhook's signature is that of its service, in constant time."""
-    checked: bool = importlib.import_module(f"visionality.connectors.{kind}").is_signed(secret, headers, body)
-    return checked
+    """Whether a webhook's bytes were sent by who knows the secret. Header names are in lower case."""
+    if kind == "gitlab":
+        return hmac.compare_digest(secret.encode(), headers.get("x-gitlab-token", "").encode())
+    name = "x-hub-signature-256" if kind == "github" else "x-hub-signature"
+    expected = f"sha256={hmac.digest(secret.encode(), body, hashlib.sha256).hex()}"
+    return hmac.compare_digest(expected.encode(), headers.get(name, "").encode())

@@ -79,9 +79,11 @@ def set_webhook_secret(act: Act, keys: KeyProvider, name: str, secret: bytes) ->
 
 
 def ask_for_sync(act: Act, name: str, *, full: bool) -> Connector:
-    """Have it read at once, whatever it waits for. Raises Unknown."""
+    """Have it read at once, whatever it waits for, or after the run that goes on. Raises Unknown."""
     found = access_connector(act, name)
-    asked = {"next_at": act.now} | ({"wants_full": True} if full else {})
+    asked: dict[str, object] = {"next_at": act.now, "poked_at": act.now}
+    if full:
+        asked["wants_full"] = True
     ConnectorRun.objects.filter(org_id=act.org_id, connector=found).update(**asked)
     act.record("connector_sync_asked", {"connector": name, "mode": "full" if full else "incremental"})
     return found
