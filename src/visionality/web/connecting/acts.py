@@ -113,7 +113,7 @@ def checked_target(target: Target) -> None:
     if target.ca_bundle:
         try:
             ssl.create_default_context(cadata=target.ca_bundle)
-        except (ssl.SSLError, ValueError) as error:
+        except (ssl.SSLError, ValueError, TypeError) as error:
             raise BadName(f"the CA bundle cannot be used ({error}): expected certificates in PEM") from None
 
 
