@@ -228,9 +228,10 @@ class _Reading:
             )
 
     def _publish(self) -> None:
-        """Give the issues their epics, and have gateways read them where that matters."""
-        self.connection.execute(_SQL["epics"], self.key)
-        self.connection.execute(_SQL["publish"], self.key)
+        """Give the issues their epics and have gateways read them, where one of them moved."""
+        if _one(self.connection, "is_moved", self.key)[0]:
+            self.connection.execute(_SQL["epics"], self.key)
+            self.connection.execute(_SQL["publish"], self.key)
 
     def _tell(self, kind: str, mark: int, told: Told) -> None:
         name = self.standing.name

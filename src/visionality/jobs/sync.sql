@@ -85,9 +85,12 @@ found as (select id, max(key) filter (where level = 1) as epic_key from up group
 update vis_control.tracked_issue i set epic_key = found.epic_key
   from found where found.id = i.id and i.epic_key is distinct from found.epic_key;
 
+-- name: is_moved
+select is_moved from vis_control.connector_run where connector_id = %(connector_id)s;
+
 -- name: publish
--- Gateways read the issues again where one of them moved.
-update vis_control.connector_run set moves = moves + 1, is_moved = false where connector_id = %(connector_id)s and is_moved;
+-- Gateways read the issues again.
+update vis_control.connector_run set moves = moves + 1, is_moved = false where connector_id = %(connector_id)s;
 
 -- name: project
 insert into vis_control.tracked_project as t (id, org_id, connector_id, external_id, key, name, seen_run)

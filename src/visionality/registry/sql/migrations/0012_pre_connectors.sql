@@ -32,7 +32,8 @@ create policy web_put on vis_control.connector_secret for insert to vis_web
 create policy web_check on vis_control.connector_secret for select to vis_web
   using (org_id = nullif(current_setting('vis.org_id', true), '')::uuid and purpose = 'webhook');
 
--- Gateways read the issues again when one comes, goes, or changes its keys or its epic, and not for its summary.
+-- Epics are found and gateways read the issues again when one comes, goes, or changes its keys or what is above it, and not
+-- for its summary.
 create function vis_control.issue_moved() returns trigger language plpgsql set search_path = pg_catalog as $$
 begin
   update vis_control.connector_run set is_moved = true where connector_id = new.connector_id and not is_moved;
@@ -40,7 +41,8 @@ begin
 end $$;
 create trigger issue_came after insert on vis_control.tracked_issue for each row execute function vis_control.issue_moved();
 create trigger issue_moved after update on vis_control.tracked_issue for each row
-  when (old.key <> new.key or old.epic_key is distinct from new.epic_key or (old.gone_at is null) <> (new.gone_at is null))
+  when (old.key <> new.key or old.level <> new.level or old.parent_key is distinct from new.parent_key
+        or old.epic_key is distinct from new.epic_key or (old.gone_at is null) <> (new.gone_at is null))
   execute function vis_control.issue_moved();
 
 -- Which organisation's connector a webhook is for.

@@ -90,7 +90,7 @@ class ConnectorRun(models.Model):
     """When the last full run that succeeded had begun."""
     succeeded_at = models.DateTimeField(null=True)
     is_moved = models.BooleanField(default=False)
-    """Whether an issue's keys, epic or existence changed since `moves` was counted."""
+    """Whether an issue's keys, place or existence changed since `moves` was counted."""
     moves = models.BigIntegerField(default=0)
 
     class Meta:
