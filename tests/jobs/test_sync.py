@@ -245,6 +245,11 @@ def test_a_stop_comes_between_two_pages_and_the_run_begins_again(desk):
     assert (state["mode"], state["number"]) == ("full", 2)
 
 
+def test_what_a_stop_breaks_is_no_outage(desk):
+    state = desk.run(page(HPC), desk.stopping.set, ConnectorFault("the connection was closed"))
+    assert (state["failures"], state["finished_at"], desk.alerts()) == (0, None, [])
+
+
 def test_a_connector_that_is_removed_while_it_is_read_is_read_no_further(desk):
     def remove() -> None:
         desk.database.run("update vis_control.connector set enabled = false")

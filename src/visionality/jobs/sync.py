@@ -196,6 +196,8 @@ class _Reading:
         log.info("sync_done", connector=standing.name, mode=self.mode)
 
     def _failed(self, error: str) -> None:
+        if self.stopping.is_set():  # what a stop breaks is nobody's outage: the run begins again
+            return
         standing, now = self.standing, self.clock()
         failures = standing.failures + 1
         outages = standing.outages + (failures == 1)

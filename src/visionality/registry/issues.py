@@ -1,7 +1,7 @@
 """The issues that an organisation's trackers know, in memory, so that a branch's key is looked up without a question (A4).
 
 They are many and change often, so they are no part of an organisation's policy: they are read when its trackers moved, beside
-the polls of the policy, which wait for nothing here, and a thousand at a time, so that calls go on meanwhile.
+the polls of the policy, which wait for nothing here, and few at a time, so that calls go on meanwhile.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 APART = 5.0
 """Seconds between two readings at least, however fast a tracker changes."""
-AT_A_TIME = 1000
+AT_A_TIME = 200
 
 UNREADABLE = (
     OSError,
