@@ -91,6 +91,19 @@ def rows_of(org_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
     }  # fmt: skip
 
 
+CONNECTING = (
+    "connector",
+    "connector_secret",
+    "connector_run",
+    "tracked_project",
+    "tracked_issue",
+    "tracked_repository",
+    "tracked_branch",
+    "pull_request",
+    "pull_request_commit",
+)
+"""Tables of what was read from others, which moves no organisation's revision (tests/contracts/test_connecting.py)."""
+
 TABLES = tuple(rows_of(uuid7(), "x"))
 """Every control table that the data plane depends on."""
 

@@ -55,7 +55,7 @@ def test_every_model_has_the_columns_of_its_table(database, described):
         ).fetchall()
     models = {(table, *column) for table, columns in described["tables"].items() for column in columns}
     assert models == set(found)
-    assert len(described["tables"]) == 29
+    assert len(described["tables"]) == 38
 
 
 def test_what_is_applied_is_what_this_version_knows(database):

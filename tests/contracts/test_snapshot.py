@@ -1,5 +1,6 @@
 """What the control plane stored is what a gateway has in memory, field by field."""
 
+import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,7 +9,9 @@ import psycopg
 import pytest
 
 from contracts.control import insert_all
+from jobs.connecting import Desk, issue, page
 from visionality.core.task_class_rules import ClassRule
+from visionality.registry import issues
 from visionality.registry.snapshot import Organisation, SnapshotKeeper
 from visionality.runtime.ids import uuid7
 
@@ -76,6 +79,35 @@ async def test_a_gateway_has_every_rule_of_an_organisation(loaded):
     )
     assert loaded.denied_project == "queue"
     assert [grant.business_unit for grant in loaded.grants] == [None]
+
+
+async def test_a_gateway_has_the_issues_of_a_tracker_that_was_read_whole_and_reads_them_again_when_they_move(
+    database, org, monkeypatch
+):
+    """A4: the keys that an issue has or had, and its epic."""
+    monkeypatch.setattr(issues, "APART", 0)
+    desk = Desk(database, org)
+    keeper = SnapshotKeeper(database.url("vis_writer"), 2.0, lambda _: None)
+    await keeper.start()
+    try:
+        assert (await keeper.current()).organisations[org].issues is None
+
+        async def known(**expected: str | None) -> None:
+            wanted = {key.replace("_", "-"): epic for key, epic in expected.items()}
+            while (await keeper.current()).organisations[org].issues != wanted:
+                await asyncio.sleep(0.05)
+
+        async with asyncio.timeout(20):
+            desk.run(page(issue("HPC-1", level=1), issue("HPC-2", parent_key="HPC-1")))
+            await known(HPC_1="HPC-1", HPC_2="HPC-1")
+            desk.later(minutes=10)
+            desk.run(page(issue("SOCE-5", "2")))
+            await known(HPC_1="HPC-1", HPC_2=None, SOCE_5=None)
+            database.run("update vis_control.connector set enabled = false")
+            while (await keeper.current()).organisations[org].issues is not None:
+                await asyncio.sleep(0.05)
+    finally:
+        await keeper.close()
 
 
 async def test_markups_come_in_the_order_in_which_they_are_in_force(database, org):

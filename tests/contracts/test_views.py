@@ -39,6 +39,8 @@ VIEWS = {
         "task_class": "character varying(40)", "model_from": "character varying(200)", "prefer": "character varying(200)",
         "created_at": TIME,
     },
+    "hooks_v1": {"connector_id": "uuid", "org_id": "uuid", "kind": "character varying(20)"},
+    "issues_v1": {"org_id": "uuid", "key": "text", "epic_key": "text", "is_current": "boolean"},
     "keys_v1": {
         "org_id": "uuid", "key_id": "uuid", "handle_hmac": "bytea", "expires_at": TIME, "revoked_at": TIME,
         "agent_sub": "character varying(255)", "agent_owner": "character varying(200)", "sso_sub": "character varying(255)",
@@ -73,6 +75,11 @@ VIEWS = {
         "on_abort": "character varying(10)", "sealed": "bytea", "generation": "integer", "wrapped": "bytea", "kek_id": "uuid",
         "options": "jsonb",
     },
+    "pull_requests_v1": {
+        "org_id": "uuid", "remote": "text", "number": "integer", "title": "text", "url": "text", "state": "text",
+        "source_branch": "text", "merge_commit": "text", "commits": "text[]", "created_at": TIME, "merged_at": TIME,
+        "updated_at": TIME,
+    },
     "rate_limits_v1": {
         "org_id": "uuid", "limit_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(255)",
         "requests_per_minute": "integer", "tokens_per_minute": "integer", "created_at": TIME,
@@ -98,6 +105,7 @@ VIEWS = {
         "tool": "character varying(80)", "model": "character varying(200)", "path": "character varying(200)",
         "system_starts": "character varying(200)", "headers": "jsonb",
     },
+    "trackers_v1": {"org_id": "uuid", "revision": "text"},
 }  # fmt: skip
 
 EVERYBODY = {"vis_writer", "vis_web", "vis_jobs", "vis_reader", "vis_auditor", "vis_sealer"}
@@ -108,6 +116,8 @@ READERS = {
     "correction_orders_v1": {"vis_writer", "vis_jobs"},
     "customers_v1": {"vis_writer"},
     "hints_v1": {"vis_writer"},
+    "hooks_v1": {"vis_web"},
+    "issues_v1": {"vis_writer", "vis_reader"},
     "keys_v1": {"vis_writer"},
     "markups_v1": {"vis_writer"},
     "orgs_v1": EVERYBODY - {"vis_reader", "vis_sealer"},
@@ -115,6 +125,7 @@ READERS = {
     "project_aliases_v1": {"vis_writer"},
     "projects_v1": {"vis_writer"},
     "providers_v1": {"vis_writer"},
+    "pull_requests_v1": {"vis_writer", "vis_reader"},
     "rate_limits_v1": {"vis_writer"},
     "repos_v1": {"vis_writer"},
     "revoked_tokens_v1": {"vis_writer"},
@@ -122,6 +133,7 @@ READERS = {
     "signing_keys_v1": {"vis_writer"},
     "splits_v1": {"vis_writer", "vis_jobs", "vis_reader"},
     "task_class_rules_v1": {"vis_writer"},
+    "trackers_v1": {"vis_writer"},
 }
 
 

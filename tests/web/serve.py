@@ -4,6 +4,7 @@ Prints the port, then answers each line it reads with one of JSON: `link ORG ACT
 `service-token ORG DAYS SCOPE...` (issued ten days ago).
 """
 
+import base64
 import json
 import socket
 import sys
@@ -16,10 +17,12 @@ import uvicorn
 
 from visionality.core.vendors import TITLES
 from visionality.runtime.clock import utc_now
+from visionality.vault.keyproviders.env import from_text
 from visionality.web.accounts.links import make_link
 from visionality.web.app import WebSettings, application
 
 TOKEN_PEPPER = b"for tests " * 5
+KEYS = from_text(base64.b64encode(bytes(range(32))).decode())
 
 
 def main(web_dsn: str, reader_dsn: str, sandbox: str) -> None:
@@ -28,6 +31,7 @@ def main(web_dsn: str, reader_dsn: str, sandbox: str) -> None:
         reader_dsn=reader_dsn,
         secret_key="for tests " * 5,
         token_pepper=TOKEN_PEPPER,
+        keys=KEYS,
         sandbox=sandbox == "sandbox",
         gateway_url="http://127.0.0.1:8700",
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from visionality.core.handle import checksum
-from visionality.core.identity_table import COLUMNS, LARGEST
+from visionality.core.identity_table import COLUMNS
 from visionality.core.service_token import from_entropy, organisation_of
 from visionality.runtime.clock import utc_now
 from visionality.runtime.ids import uuid7
@@ -277,4 +277,4 @@ def test_methods_formats_and_sizes_that_are_not_taken_are_named(program):
     assert reply.headers["allow"] == "GET, HEAD, PUT"
     is_problem(program.ask("PUT", f"{PATH}/alice@arctrade", b"{}", content_type="application/json"), 405)
     is_problem(program.ask("PUT", PATH, b"x", content_type="application/yaml"), 415)
-    is_problem(program.ask("PUT", PATH, b" " * (LARGEST + 1), content_type="application/json"), 413)
+    is_problem(program.ask("PUT", PATH, b" " * (2**20 + 1), content_type="application/json"), 413)

@@ -3,12 +3,9 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-OPEN = {"/login", "/login/x", "/livez", "/readyz"}
-SAMPLES = {
-    "<uuid:row_id>": "01991d3a-0000-7000-8000-000000000000",
-    "<str:token>": "x",
-    "<path:agent_sub>": "x",
-}
+ID = "01991d3a-0000-7000-8000-000000000000"
+OPEN = {"/login", "/login/x", "/livez", "/readyz", f"/hooks/{ID}"}
+SAMPLES = {"<uuid:row_id>": ID, "<uuid:connector_id>": ID, "<str:token>": "x", "<path:agent_sub>": "x"}
 FOR_PROGRAMS = "/api/"
 
 

@@ -29,6 +29,7 @@ _COMMANDS = {
     "identity": ("identities", "The identity table: import, list, set, with dates."),
     "ide": ("ide", "Set coding assistants up to talk to the gateway."),
     "map": ("mapping", "Map repos to projects and end customers by a file."),
+    "connector": ("connectors", "Connect trackers and Git hosts, and see how reading them goes."),
     "budget": ("budgets", "Cap what may be spent, and see what it stands at."),
     "limit": ("limits", "Cap the requests and tokens of a minute."),
     "hint": ("hints", "Prefer another model than the one asked for."),
@@ -111,5 +112,6 @@ _TOLD = {
     "BadPublicKey",
     "CannotStart",
     "NotRunning",
+    "ConnectorFault",
     "OperationalError",
 }

@@ -1,7 +1,6 @@
 """`vis provider add|list|remove`."""
 
 import os
-import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,6 +8,7 @@ import click
 
 from visionality.cli.installation import Installation, installation
 from visionality.cli.listing import add_list
+from visionality.cli.secret import checked_secret, read_secret
 
 provider_command = click.Group("provider", help="Providers: where calls go, and the keys that pay for them.")
 
@@ -165,18 +165,12 @@ def _is_address(url: str) -> bool:
 
 
 def _secret(name: str, key_env: str | None) -> bytes:
-    if key_env is not None:
-        text = os.environ.get(key_env, "")
-        if not text:
-            raise click.UsageError(f"the environment variable {key_env} is empty or not set")
-    elif sys.stdin.isatty():
-        text = click.prompt(f"Key of {name}", hide_input=True)
-    else:
-        text = sys.stdin.readline()
-    text = text.strip()
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise click.UsageError("no key came: expected one line of printable characters without spaces")
-    return text.encode()
+    if key_env is None:
+        return read_secret(f"Key of {name}")
+    text = os.environ.get(key_env, "")
+    if not text:
+        raise click.UsageError(f"the environment variable {key_env} is empty or not set")
+    return checked_secret(text)
 
 
 add_list(provider_command, "provider")

@@ -96,18 +96,21 @@ def web_command(here: Installation, web_port: int | None) -> None:
     """Run the web plane alone."""
     from visionality.cli.serving import serve
     from visionality.runtime.logging import let_warnings_through
+    from visionality.vault.keyproviders.cached import Cached
     from visionality.vault.purposes import SERVICE_TOKENS, WEB_SESSIONS
     from visionality.web.app import WebSettings, application, load
 
     let_warnings_through()
     load()
     _fit_to_serve(here)
-    settings, keys = here.settings, here.keys()
+    settings = here.settings
+    keys = Cached(here.keys(), time.monotonic)
     web = WebSettings(
         web_dsn=here.access.dsn("vis_web"),
         reader_dsn=here.access.dsn("vis_reader"),
         secret_key=keys.secret(WEB_SESSIONS).hex(),
         token_pepper=keys.secret(SERVICE_TOKENS),
+        keys=keys,
         sandbox=settings.sandbox_url is not None,
         gateway_url=f"http://{HOST}:{settings.gateway_port}",
         clock=utc_now,
@@ -125,15 +128,13 @@ def jobs_command(here: Installation, jobs_port: int | None) -> None:
     from visionality.cli.serving import serve
     from visionality.jobs.app import JobsApp
     from visionality.runtime.logging import configure
-    from visionality.vault.webhooks import WEBHOOKS
+    from visionality.vault.keyproviders.cached import Cached
 
     configure("jobs")
     _fit_to_serve(here)
     settings = here.settings
-    webhook_secret = here.keys().secret(WEBHOOKS)
-    app = JobsApp(
-        settings, utc_now, here.access.dsn("vis_writer"), here.access.dsn("vis_jobs"), webhook_secret
-    )
+    keys = Cached(here.keys(), time.monotonic)
+    app = JobsApp(settings, utc_now, here.access.dsn("vis_writer"), here.access.dsn("vis_jobs"), keys)
     serve(app, settings.jobs_port if jobs_port is None else jobs_port, "--jobs-port", patience=3)
 
 

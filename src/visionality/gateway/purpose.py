@@ -136,13 +136,13 @@ def _mark(key_id: UUID, session: str) -> str:
 
 
 def _registry(organisation: Organisation) -> Registry:
-    projects, aliases = organisation.projects, organisation.project_aliases
+    known = organisation.projects, organisation.project_aliases, organisation.issues
     try:
-        return Registry(organisation.repos, projects, aliases)
+        return Registry(organisation.repos, *known)
     except BadPattern as bad:  # the map is checked before it is applied: this is an older or a foreign one
         log.warning("branch_patterns_left_out", error=str(bad), org_id=str(organisation.org_id))
         plain = [replace(repo, branch_pattern=None) for repo in organisation.repos]
-        return Registry(plain, projects, aliases)
+        return Registry(plain, *known)
 
 
 def _written(organisation: Organisation, grant: Grant, row: Row, found: Resolution) -> Grant:

@@ -14,23 +14,23 @@ from visionality.jobs.deliver import Deliverer, Mail
 from visionality.jobs.health import Spend, metrics
 from visionality.jobs.periods import begin
 from visionality.jobs.reaper import Reaper
+from visionality.jobs.sync import Syncs
 from visionality.jobs.tidy import tidy
 from visionality.ledger.writer import LedgerWriter
 from visionality.runtime.clock import Clock
 from visionality.runtime.lifespan import lifespan
 from visionality.runtime.settings import Settings
+from visionality.vault.keyproviders._core import KeyProvider
+from visionality.vault.webhooks import WEBHOOKS
 
 log = structlog.get_logger()
 
 
 class JobsApp:
-    """`writer_dsn` reaches the ledger as `vis_writer`, `jobs_dsn` as `vis_jobs`.
-
-    The keys of webhooks follow from `webhook_secret`.
-    """
+    """`writer_dsn` reaches the ledger as `vis_writer`, `jobs_dsn` as `vis_jobs`."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, writer_dsn: str, jobs_dsn: str, webhook_secret: bytes
+        self, settings: Settings, clock: Clock, writer_dsn: str, jobs_dsn: str, keys: KeyProvider
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -38,7 +38,8 @@ class JobsApp:
         self._jobs_dsn = jobs_dsn
         self._tasks: list[asyncio.Task[None]] = []
         mail = Mail(settings.smtp_url, settings.mail_from) if settings.smtp_url else None
-        self._deliverer = Deliverer(jobs_dsn, mail, webhook_secret, clock)
+        self._deliverer = Deliverer(jobs_dsn, mail, keys.secret(WEBHOOKS), clock)
+        self._syncs = Syncs(jobs_dsn, keys, clock)
         self._told = 0
         self._spend = Spend()
 
@@ -75,6 +76,7 @@ class JobsApp:
         await self._writer.start()
         self._reaper = Reaper(self._writer_dsn, self._writer, self._clock, settings.fence_after)
         self._corrector = Corrector(self._writer_dsn, self._writer, self._clock)
+        self._syncs.start()
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._reaper.run(), name="reaper"),
@@ -102,6 +104,7 @@ class JobsApp:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._syncs.stop)
         self._reaper.close()
         self._corrector.close()
         await self._writer.close()

@@ -6,14 +6,13 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgspec
 import psycopg
 
 from visionality.core.alert import Told, burning
 from visionality.core.burn import Driver, drivers, forecast
 from visionality.core.scope import Scope
 from visionality.core.window import EVER
-from visionality.runtime.ids import uuid7
+from visionality.jobs.tell import tell
 from visionality.runtime.sql import statements
 
 BEFORE = timedelta(weeks=8)
@@ -21,7 +20,6 @@ BEFORE = timedelta(weeks=8)
 THRESHOLD = "budget_threshold"
 
 _SQL = statements("visionality.jobs", "burn.sql")
-_json = msgspec.json.Encoder().encode
 
 
 class Standing(NamedTuple):
@@ -60,23 +58,8 @@ def _tell(connection: psycopg.Connection, standing: Standing, now: datetime) -> 
     if percent is None:
         return False
     told = _told(connection, standing, percent, now)
-    alert = {
-        "org_id": standing.org_id,
-        "alert_id": uuid7(),
-        "now": now,
-        "kind": THRESHOLD,
-        "subject_id": standing.window_id,
-        "mark": percent,
-        "scope": str(Scope(standing.scope_kind, standing.scope_value)),
-        "title": told.title,
-        "body": told.body,
-        "detail": _json(told.detail).decode(),
-    }
-    with connection.transaction():
-        is_new = connection.execute(_SQL["tell"], alert).fetchone() is not None
-        if is_new:
-            connection.execute(_SQL["address"], alert)
-    return is_new
+    scope = str(Scope(standing.scope_kind, standing.scope_value))
+    return tell(connection, standing.org_id, now, THRESHOLD, standing.window_id, percent, scope, told)
 
 
 def _told(connection: psycopg.Connection, standing: Standing, percent: int, now: datetime) -> Told:

@@ -1,7 +1,7 @@
 """How the ledger is doing: what jobs answer on `/livez`, `/readyz` and `/metrics` (Prometheus text format)."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import psycopg
@@ -57,6 +57,7 @@ def metrics(dsn: str, now: datetime, counters: Mapping[str, int], spend: Spend) 
             0,
         )
         spent = spend.lines(connection, now)
+        connectors = connection.execute(_JOBS["connectors"], {"now": now}).fetchall()
         horizon = (connection.execute(_PARTITIONS["horizon"], {"now": now}).fetchone() or (None,))[0]
     days = (horizon - now.date()).days if horizon else 0
     gauges = {
@@ -73,4 +74,23 @@ def metrics(dsn: str, now: datetime, counters: Mapping[str, int], spend: Spend) 
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
     for name, value in counters.items():
         lines += [f"# TYPE {name} counter", f"{name} {value}"]
-    return "\n".join(lines + spent) + "\n"
+    return "\n".join([*lines, *_connectors(connectors), *spent]) + "\n"
+
+
+def _connectors(found: Iterable[tuple[str, str, int, Mapping[str, int]]]) -> list[str]:
+    """A line a connector, and one for each kind of what it holds. Slugs and names have no character to escape."""
+    ages, rows = [], []
+    for slug, name, age, held in found:
+        labels = f'org="{slug}",connector="{name}"'
+        ages.append(f"visionality_connector_success_age_seconds{{{labels}}} {age}")
+        rows += [
+            f'visionality_connector_rows{{{labels},kind="{kind}"}} {count}' for kind, count in held.items()
+        ]
+    return [
+        "# HELP visionality_connector_success_age_seconds Since a connector was last read; it is every 600 seconds.",
+        "# TYPE visionality_connector_success_age_seconds gauge",
+        *ages,
+        "# HELP visionality_connector_rows What of a connector is there.",
+        "# TYPE visionality_connector_rows gauge",
+        *rows,
+    ]

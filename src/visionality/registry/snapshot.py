@@ -7,7 +7,7 @@ A gateway polls the organisations' revisions and reloads those that moved. An ad
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -23,20 +23,13 @@ from visionality.core.level import STRICT
 from visionality.core.spend_token import TrustedKey, by_kid
 from visionality.core.task_class_rules import ClassRule
 from visionality.core.window import EVER, Period
+from visionality.registry.issues import UNREADABLE, IssueKeeper
 from visionality.runtime.sql import statements
 
 log = structlog.get_logger()
 
 POLL = 0.5
 """Seconds between polls; a change is in force after one."""
-
-_UNREADABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that broke between two messages is left in an odd state
-)
 
 _SQL = statements("visionality.registry.sql", "snapshot.sql")
 
@@ -241,6 +234,8 @@ class Organisation:
     project_aliases: Mapping[str, str]
     task_class_rules: tuple[ClassRule, ...]
     """In the order in which they are tried."""
+    issues: Mapping[str, str | None] | None
+    """Each key that an issue of its trackers has or had, and the epic; None before a tracker was read whole."""
     binding_keys: Mapping[str, BindingKeyRecord]
     """By id, as a proof names it."""
     signing_keys: tuple[SigningKeyRecord, ...]
@@ -288,6 +283,7 @@ class SnapshotKeeper:
         self._dsn = dsn
         self._max_age = max_age
         self._changed = changed
+        self._issues = IssueKeeper(dsn)
         self._connection: asyncpg.Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._polled = asyncio.Event()
@@ -300,6 +296,8 @@ class SnapshotKeeper:
 
     async def start(self) -> None:
         await self._poll()
+        await self._issues.settle()
+        await self._poll()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="snapshot")
 
     async def close(self) -> None:
@@ -307,6 +305,7 @@ class SnapshotKeeper:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        await self._issues.close()
         if self._connection is not None:
             self._connection.terminate()
 
@@ -336,7 +335,7 @@ class SnapshotKeeper:
             self._wanted.clear()
             try:
                 await self._poll()
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 if self._connection is not None:
                     self._connection.terminate()
                     log.warning("control_data_unreadable", error=str(error), error_type=type(error).__name__)
@@ -347,7 +346,9 @@ class SnapshotKeeper:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(self._dsn, timeout=2, command_timeout=2)
         known = self._snapshot.organisations
-        moved = await _moved(self._connection, known)
+        trackers = await self._connection.fetch(_SQL["trackers"])
+        self._issues.follow({record["org_id"]: record["revision"] for record in trackers})
+        moved = await _moved(self._connection, known, self._issues.by_organisation)
         if moved:
             for organisation in moved:
                 self._changed(organisation)
@@ -360,17 +361,26 @@ class SnapshotKeeper:
         self._polled.set()
 
 
-async def _moved(connection: asyncpg.Connection, known: Mapping[UUID, Organisation]) -> list[Organisation]:
-    """The organisations that have another revision than the known one, all as they are at one moment."""
+async def _moved(
+    connection: asyncpg.Connection,
+    known: Mapping[UUID, Organisation],
+    issues: Mapping[UUID, Mapping[str, str | None]],
+) -> list[Organisation]:
+    """The organisations that have another revision than the known one, all as they are at one moment, or other issues."""
+    moved = []
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        return [
-            await _load(connection, record["org_id"], record["revision"])
-            for record in await connection.fetch(_SQL["revisions"])
-            if record["org_id"] not in known or known[record["org_id"]].revision != record["revision"]
-        ]
+        for org_id, revision in await connection.fetch(_SQL["revisions"]):
+            before = known.get(org_id)
+            if before is None or before.revision != revision:
+                moved.append(await _load(connection, org_id, revision, issues.get(org_id)))
+            elif before.issues is not issues.get(org_id):
+                moved.append(replace(before, issues=issues.get(org_id)))
+    return moved
 
 
-async def _load(connection: asyncpg.Connection, org_id: UUID, revision: int) -> Organisation:
+async def _load(
+    connection: asyncpg.Connection, org_id: UUID, revision: int, issues: Mapping[str, str | None] | None
+) -> Organisation:
     async def fetch(name: str) -> list[Any]:
         return list(await connection.fetch(_SQL[name], org_id))
 
@@ -391,6 +401,7 @@ async def _load(connection: asyncpg.Connection, org_id: UUID, revision: int) -> 
         tuple(RepoRecord(*record) for record in await fetch("repos")),
         {record["alias"]: record["project_id"] for record in await fetch("project_aliases")},
         tuple(_class_rule(record) for record in await fetch("task_class_rules")),
+        issues,
         {str(record["key_id"]): BindingKeyRecord(*record) for record in await fetch("binding_keys")},
         tuple(SigningKeyRecord(*record) for record in await fetch("signing_keys")),
         frozenset(record["jti"] for record in await fetch("revoked_tokens")),

@@ -39,3 +39,13 @@ def signing_context(org_id: UUID, signing_key_id: UUID, kek_id: UUID, generation
 def installation_context(installation_id: UUID) -> Context:
     """What the installation's root is bound to when a key service wraps it."""
     return Context("installation", str(installation_id), "master", 1, "installation root")
+
+
+def connector_context(org_id: UUID, connector_id: UUID, kek_id: UUID, generation: int) -> Context:
+    """What the credential of a connector is bound to when it is sealed."""
+    return Context(str(org_id), str(connector_id), str(kek_id), generation, "connector credential")
+
+
+def hook_context(org_id: UUID, connector_id: UUID, kek_id: UUID, generation: int) -> Context:
+    """What the secret of a connector's webhooks is bound to when it is sealed."""
+    return Context(str(org_id), str(connector_id), str(kek_id), generation, "connector webhook secret")

@@ -6,9 +6,11 @@ few threads that stay, and their connections stay with them.
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from threading import Barrier
 from typing import Any
 
+from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.db import close_old_connections, connections
 from django.http import HttpRequest
@@ -18,6 +20,8 @@ from visionality.web import reading
 
 THREADS = 8
 """Each has up to two connections: one as vis_web, one as vis_reader."""
+LARGEST_BODY = 1024 * 1024
+"""Bytes of a request that are kept; one more tells a view that it was too large."""
 LAST_REQUESTS = 10.0
 """Seconds that a shutdown waits for requests that are still being answered."""
 
@@ -40,6 +44,17 @@ class Handler(ASGIHandler):
 
     async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._respond, request)
+
+    async def read_body(self, receive: Any) -> BytesIO:
+        """The body in memory. Django's own would put whatever a stranger sends on the disk."""
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RequestAborted
+            body += message.get("body", b"")[: LARGEST_BODY + 1 - len(body)]
+            if not message.get("more_body", False):
+                return BytesIO(body)
 
     def _respond(self, request: HttpRequest) -> HttpResponseBase:
         close_old_connections()

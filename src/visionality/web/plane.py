@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from visionality.runtime.clock import Clock, utc_now
+from visionality.vault.keyproviders._core import KeyProvider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,13 +12,14 @@ class WebSettings:
 
     Service tokens are known by their HMAC under `token_pepper`.
     `sandbox` says that a provider without a key is answered for by the simulated one. `gateway_url` is the address
-    that clients are pointed at, without a path.
+    that clients are pointed at, without a path. `keys` opens the secrets that webhooks are checked with, and nothing else.
     """
 
     web_dsn: str = field(repr=False)
     reader_dsn: str = field(repr=False)
     secret_key: str = field(repr=False)
     token_pepper: bytes = field(repr=False)
+    keys: KeyProvider = field(repr=False)
     sandbox: bool
     gateway_url: str
     clock: Clock = utc_now

@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "visionality.web.policy",
     "visionality.web.issuing",
     "visionality.web.correcting",
+    "visionality.web.connecting",
     "visionality.web.schema",
 ]
 

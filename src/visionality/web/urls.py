@@ -5,6 +5,7 @@ from django.urls import path
 from visionality.web import health
 from visionality.web.accounts import login
 from visionality.web.api import identities
+from visionality.web.connecting import hooks
 from visionality.web.seats import coverage, ledger, row
 
 handler500 = "visionality.web.faults.server_error"
@@ -19,6 +20,7 @@ urlpatterns = [
     path("login", login.ask, name="login"),
     path("login/<str:token>", login.use, name="use_link"),
     path("logout", login.leave, name="logout"),
+    path("hooks/<uuid:connector_id>", hooks.receive, name="hook"),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
 ]

@@ -7,9 +7,10 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from visionality.core.identity_table import LARGEST, BadTable, read_list, read_table
+from visionality.core.identity_table import BadTable, read_list, read_table
 from visionality.web.api.bearer import under_a_token
 from visionality.web.api.problem import Problem, answered, of_mistakes
+from visionality.web.handler import LARGEST_BODY
 from visionality.web.issuing.service_tokens import READ, WRITE
 from visionality.web.policy.acts import Act, BadName, Unknown, alone
 from visionality.web.policy.identities import (
@@ -95,9 +96,9 @@ def _rows(request: HttpRequest) -> tuple[str, list[Numbered]]:
     if request.content_type not in _FORMATS:
         raise Problem(415, f"expected {' or '.join(_FORMATS)}, and {request.content_type or 'nothing'} came")
     place, read = _FORMATS[request.content_type]
-    content = request.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise Problem(413, f"the body is larger than {LARGEST} bytes: send the agents in parts")
+    content = request.read(LARGEST_BODY + 1)
+    if len(content) > LARGEST_BODY:
+        raise Problem(413, f"the body is larger than {LARGEST_BODY} bytes: send the agents in parts")
     try:
         return place, read(content)
     except BadTable as bad:

@@ -1,0 +1,1 @@
+"""Trackers and Git hosts that an organisation has connected, what was read from them, and their webhooks."""
