@@ -16,7 +16,15 @@ import psycopg
 from psycopg import sql
 
 from visionality.chargeback.filter import asked_of, rows_of
-from visionality.core.attribution import BOUND, ENVIRONMENT, EXPLICIT, INHERITED, METADATA, UNATTRIBUTED
+from visionality.core.attribution import (
+    BOUND,
+    ENVIRONMENT,
+    EXPLICIT,
+    HELPER,
+    INHERITED,
+    METADATA,
+    UNATTRIBUTED,
+)
 from visionality.core.money import rounded_quotient
 from visionality.runtime.sql import statements
 
@@ -26,6 +34,7 @@ LEVELS = {
     METADATA: "metadata",
     ENVIRONMENT: "environment",
     INHERITED: "session",
+    HELPER: "credential helper",
     UNATTRIBUTED: "nobody",
 }
 _SQL = statements("visionality.chargeback.sql", "reports.sql")

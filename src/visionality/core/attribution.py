@@ -15,7 +15,7 @@ from operator import eq
 from visionality.core.branch_pattern import fault
 from visionality.core.remote import last_segment, normalised
 
-BOUND, EXPLICIT, METADATA, ENVIRONMENT, INHERITED = 1, 2, 3, 4, 5
+BOUND, EXPLICIT, METADATA, ENVIRONMENT, INHERITED, HELPER = 1, 2, 3, 4, 5, 6
 UNATTRIBUTED = 8
 SUFFICIENT = 40
 """Evidence less confident than this is kept in the hash and decides nothing."""
@@ -34,7 +34,7 @@ class Evidence:
     """One thing that a client said, and how far it is believed."""
 
     level: int
-    """2 explicit, 3 metadata, 4 environment block, 5 inherited from its session."""
+    """2 explicit, 3 metadata, 4 environment block, 5 inherited from its session, 6 the credential helper."""
     source: str
     """Where it stood: "header x-vis-branch", "claude-code environment"."""
     confidence: int

@@ -19,6 +19,7 @@ from visionality.core.row import Row
 from visionality.core.task_class import classify
 from visionality.gateway import evidence
 from visionality.gateway.evidence.shape import shape
+from visionality.gateway.principal import Checkout
 from visionality.registry.snapshot import Grant, Organisation
 
 log = structlog.get_logger()
@@ -28,6 +29,7 @@ REMEMBERED = 10_000
 LESS_BY_INHERITANCE = 10
 LONGEST_NOTE = 400
 PATH_CONFIDENCE = 90
+HELPER_CONFIDENCE = 95
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Asked:
     """Behind the provider's base address."""
     scope: str | None
     """What stands in the address behind `/at/`."""
+    checkout: Checkout | None
+    """What its key was handed out for, where a device's credential was exchanged for it."""
 
 
 class Purposes:
@@ -68,6 +72,7 @@ class Purposes:
         heard = self._in_session(
             grant.key_id, found.session, self._declared(organisation, asked) + found.evidence
         )
+        heard += _of_the_helper(asked.checkout)
         if heard:
             resolution = self._resolve(organisation.org_id, grant, heard)
             notes |= _notes(resolution)
@@ -113,6 +118,14 @@ class Purposes:
             if len(self._resolved) > REMEMBERED:
                 self._resolved.popitem(last=False)
         return known
+
+
+def _of_the_helper(checkout: Checkout | None) -> tuple[Evidence, ...]:
+    """Where the person was when the key was handed out. It is no part of what a session said: each key brings its own."""
+    if checkout is None or not any((checkout.repo, checkout.branch, checkout.commit)):
+        return ()
+    what = {"repo": checkout.repo, "branch": checkout.branch, "commit": checkout.commit}
+    return (Evidence(attribution.HELPER, "credential helper", HELPER_CONFIDENCE, **what),)
 
 
 def _registry(organisation: Organisation) -> Registry:
