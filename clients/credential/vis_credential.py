@@ -79,7 +79,7 @@ Key = dict[str, Any]  # `key`, `agent`, `expires` in Unix seconds, and `commit`
 def main() -> int:
     """Run one command. Returns its exit code."""
     parser = argparse.ArgumentParser("vis-credential", description="Short-lived keys for coding assistants.")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command")
     commands.add_parser("key", help="print a key for the repository here")
     commands.add_parser("status", help="say what is set up, and for whom")
     login = commands.add_parser("login", help="keep this device's credential, which it asks for")
@@ -92,7 +92,7 @@ def main() -> int:
     acts["key"] = lambda: str(current(device(), checkout())["key"])
     acts["login"] = lambda: log_in(given.gateway)
     try:
-        print(acts[given.command]())
+        print(acts[given.command or "key"]())  # Codex runs a command of one word
     except (Trouble, OSError) as trouble:
         print(f"vis-credential: {trouble}", file=sys.stderr)
         return 1
