@@ -93,6 +93,10 @@ async def content_of(
     gateway, organisation, principal = asking.gateway, asking.organisation, asking.principal
     settings, headers = gateway.settings, asking.headers
     check(organisation, principal, asking.arrived)
+    if principal.token_id is not None or principal.checkout is not None:  # whatever scopes it was signed with
+        raise Refusal(
+            403, "scope_denied", "a derived key derives no further ones: use the key that it comes from"
+        )
     allowed.check_scope(principal.grant, scope)
     address = allowed.client_address(allowed.peer_of(asking.scope), headers, settings.trusted_hops)
     allowed.check_network(principal.grant, address)
