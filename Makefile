@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test conformance clients check fmt lock bench crash redteam
+.PHONY: help setup run test conformance clients check fmt lock bench crash redteam test-assistants
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ crash: $(STAMP) ## the long crash run: kill -9 of gateway and PostgreSQL under l
 
 redteam: $(STAMP) ## the 55 attacks against the running product: attempted, expected, seen
 	@VIS_REDTEAM=1 $(BIN)/python -m pytest tests/attacks -q
+
+test-assistants: $(STAMP) ## the real Claude Code and Codex, from npm, in a clone: what their rows say
+	@VIS_ASSISTANTS=1 $(BIN)/python -m pytest tests/assistants -q
 
 lock: $(STAMP) ## resolve the dependencies again and pin them with hashes
 	@$(BIN)/python -m pip install --quiet uv

@@ -114,6 +114,31 @@ def test_cline_gets_steps_for_a_person():
     assert "what VIS_KEY holds" in steps
 
 
+def test_what_takes_a_command_for_its_key_asks_the_credential_helper():
+    assert json.loads(setup("claude", "--helper").stdout) == {
+        "env": {"ANTHROPIC_BASE_URL": GATEWAY, "CLAUDE_CODE_API_KEY_HELPER_TTL_MS": "60000"},
+        "apiKeyHelper": "vis-credential key",
+    }
+    codex = tomllib.loads(setup("codex", "--helper").stdout)["model_providers"]["visionality"]
+    assert codex["auth"] == {"command": "vis-credential", "timeout_ms": 15000, "refresh_interval_ms": 60000}
+    assert "env_key" not in codex
+    found = shell(setup("copilot", "--helper").stdout)
+    assert found["COPILOT_PROVIDER_API_KEY_COMMAND"] == "vis-credential key"
+    assert "COPILOT_PROVIDER_API_KEY" not in found
+
+
+@pytest.mark.parametrize("tool", sorted(set(TOOLS) - {"claude", "codex", "copilot"}))
+def test_what_takes_no_command_for_its_key_says_so_and_is_told_by_the_variable(tool):
+    done = setup(tool, "--helper")
+    assert f'{tool} takes no command for its key: say export VIS_KEY="$(vis-credential key)"' in done.stderr
+    assert done.stdout == setup(tool).stdout
+
+
+def test_a_codex_file_with_another_way_to_its_key_is_told_which_to_take_out(places):
+    setup("codex", "--write")
+    assert "model_providers.visionality.env_key in this file" in setup("codex", "--helper", "--write").stderr
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_project_the_key_s_variable_and_this_installation_s_gateway_stand_in_every_answer(tool, places):
     data_dir = places / "data"

@@ -64,6 +64,23 @@ def test_nothing_said_is_unattributed_and_has_a_hash_all_the_same():
     assert len(row.evidence_sha256) == 32
 
 
+HELPER = Evidence(6, "credential helper", 95, repo=REMOTE, branch=BRANCH, commit="1a2b3c4d5e")
+
+
+def test_the_credential_helper_adds_what_the_request_does_not_say():
+    row = resolve(WIDE, [HELPER, replace(CODEX, commit=None)], REGISTRY)
+    assert (row.project_id, row.task_id, row.branch, row.commit) == ("HPC", "HPC-1234", BRANCH, "1a2b3c4d5e")
+    assert row.conflicts == ()
+
+
+def test_a_tool_that_moved_on_to_another_repository_is_not_booked_by_the_branch_that_its_key_was_made_on():
+    moved = Evidence(4, "cline environment", 60, repo="caiso-q3")
+    row = resolve(WIDE, [HELPER, moved], REGISTRY)
+    assert (row.project_id, row.task_id, row.branch, row.commit) == ("CAISO-Q3", None, None, None)
+    assert row.level == 4
+    assert row.conflicts == (f"repo: cline environment says {CAISO}, credential helper says {REMOTE}",)
+
+
 @pytest.mark.parametrize("trunk", ["main", "master", "develop", "Main"])
 def test_a_trunk_names_no_issue(trunk):
     record = RepoRecord(REMOTE, "hpc-billing", "HPC", branch_pattern=r"(.*)")
@@ -296,7 +313,7 @@ REPOS = st.sampled_from(
 BRANCHES = st.sampled_from([BRANCH, "PJM-5-x", "CAISO-Q3-45", "main", "work/a/PJM-5"]) | st.text(max_size=12)
 EVIDENCE = st.builds(
     Evidence,
-    level=st.integers(2, 5),
+    level=st.integers(2, 6),
     source=st.sampled_from(["a", "b"]),
     confidence=st.integers(0, 100) | st.just(60),
     project=st.none() | NAMES,

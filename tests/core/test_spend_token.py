@@ -83,6 +83,9 @@ EVERYTHING = claims(
     prv=("openai", "anthropic"),
     net=("10.0.0.0/8",),
     par="0193a1b2-0000-7000-8000-00000000000b",
+    rep="bitbucket.org/arctrade/hpc-billing",
+    brn="HPC-1234-add-pjm-rebill-rules",
+    cmt="8f1c2d3e4b5a69788f1c2d3e4b5a69788f1c2d3e",
     rot=2,
 )
 TOKEN = sign(KEY, EVERYTHING)

@@ -16,7 +16,15 @@ import psycopg
 
 from visionality.chargeback.filter import asked_of, rows_of
 from visionality.chargeback.task_report import composed
-from visionality.core.attribution import BOUND, ENVIRONMENT, EXPLICIT, INHERITED, METADATA, UNATTRIBUTED
+from visionality.core.attribution import (
+    BOUND,
+    ENVIRONMENT,
+    EXPLICIT,
+    HELPER,
+    INHERITED,
+    METADATA,
+    UNATTRIBUTED,
+)
 from visionality.core.money import rounded_quotient
 
 LEVELS = {
@@ -25,6 +33,7 @@ LEVELS = {
     METADATA: "metadata",
     ENVIRONMENT: "environment",
     INHERITED: "session",
+    HELPER: "credential helper",
     UNATTRIBUTED: "nobody, or an operator",
 }
 

@@ -13,7 +13,7 @@ import click
 from visionality.cli.ide_settings.formats import Unreadable
 from visionality.cli.ide_settings.merge import at as found_at
 from visionality.cli.ide_settings.merge import merge
-from visionality.cli.ide_settings.tools import TOOLS, SettingsFile, Setup
+from visionality.cli.ide_settings.tools import HELPED, HELPER, TOOLS, SettingsFile, Setup
 from visionality.cli.installation import Installation, installation, report
 
 KEY_ENV = "VIS_KEY"
@@ -66,7 +66,8 @@ def _variable(text: str) -> str | None:
     epilog="""\b
 Example: vis ide setup claude
   vis ide setup claude --at hpc-billing --write
-  vis ide setup codex --gateway https://ai.example.com --key-env VIS_KEY""",
+  vis ide setup codex --gateway https://ai.example.com --key-env VIS_KEY
+  vis ide setup claude --helper --write""",
 )
 @click.argument("tool", type=click.Choice(tuple(TOOLS)), metavar="TOOL")
 @click.option(
@@ -88,6 +89,9 @@ Example: vis ide setup claude
     type=_Checked("NAME", _scope, "a project or repo: letters, digits and . _ -, at most 100"),
     help="The project or repo that all calls are for.",
 )
+@click.option(
+    "--helper", is_flag=True, help="Its key comes from `vis-credential key`, by repository and branch."
+)
 @click.option("--write", is_flag=True, help="Merge it into the tool's own file, which is backed up first.")
 @click.option(
     "--dir",
@@ -104,6 +108,7 @@ def _setup(
     at: str | None,
     directory: Path | None,
     *,
+    helper: bool,
     write: bool,
 ) -> None:
     """Print what TOOL must be told so that it talks to the gateway, or --write it.
@@ -112,7 +117,8 @@ def _setup(
     settings say which environment variable holds it.
     """
     base = (gateway or str(here.addresses()["gateway"])) + (f"/at/{at}" if at else "")
-    setup = TOOLS[tool](base, key_env)
+    is_helped = helper and tool in HELPED
+    setup = HELPED[tool](base) if is_helped else TOOLS[tool](base, key_env)
     if write:
         _write(tool, setup, directory)
     else:
@@ -121,8 +127,20 @@ def _setup(
                 f"# {setup.file.name} in {directory or ('~' if setup.file.is_of_home else 'the project')}:"
             )
         click.echo(setup.text, nl=False)
-    for note in (f"{key_env} must hold a virtual key: `vis key issue`", *setup.notes):
+    for note in (_of_the_key(tool, key_env, helper=helper, is_helped=is_helped), *setup.notes):
         report(f"note: {note}")
+
+
+def _of_the_key(tool: str, key_env: str, *, helper: bool, is_helped: bool) -> str:
+    """Where the key comes from."""
+    if is_helped:
+        return f"this device must have a credential: `{HELPER} login --gateway URL` (docs/guide/ide.md)"
+    if helper:
+        return (
+            f'{tool} takes no command for its key: say export {key_env}="$({HELPER} key)" before it starts. '
+            "That key ends within the hour, and stays with the branch that it was made on"
+        )
+    return f"{key_env} must hold a virtual key: `vis key issue`"
 
 
 def _write(tool: str, setup: Setup, directory: Path | None) -> None:

@@ -50,7 +50,9 @@ Example: vis key issue --agent alice@arctrade --project HPC --task HPC-1234 --ca
     show_default=True,
     help="How much its callers must show: docs/guide/keys.md.",
 )
-@click.option("--scope", "scopes", type=click.Choice(["call", "mint"]), multiple=True, help="[call]")
+@click.option(
+    "--scope", "scopes", type=click.Choice(["call", "mint", "exchange"]), multiple=True, help="[call]"
+)
 @click.option("--model", "models", multiple=True, help="Only this model; * stands for any text. Repeatable.")
 @click.option(
     "--provider", "providers", type=ProviderName(), multiple=True, help="Only this provider. Repeatable."
@@ -88,7 +90,7 @@ def _issue(
         bound = Bindings(level=level, cap=cap, scopes=scopes or ("call",), **bindings)
         key, handle = issuing.issue(act, keys, bound, reason or "")
         signed = envelope_of(act, keys, key) if envelope else None
-        is_uncapped = "call" in key.scopes and level <= OBSERVED and not is_capped(act, key)
+        is_uncapped = key.scopes != ["mint"] and level <= OBSERVED and not is_capped(act, key)
     names = ("aws_access_key_id", "aws_secret_access_key")
     pair = dict(zip(names, issuing.aws_pair(keys, handle), strict=True)) if aws_pair else {}
     if is_uncapped:

@@ -15,7 +15,7 @@ from operator import eq
 from visionality.core.branch_pattern import fault
 from visionality.core.remote import last_segment, normalised
 
-BOUND, EXPLICIT, METADATA, ENVIRONMENT, INHERITED = 1, 2, 3, 4, 5
+BOUND, EXPLICIT, METADATA, ENVIRONMENT, INHERITED, HELPER = 1, 2, 3, 4, 5, 6
 UNATTRIBUTED = 8
 SUFFICIENT = 40
 """Evidence less confident than this is kept in the hash and decides nothing."""
@@ -34,7 +34,7 @@ class Evidence:
     """One thing that a client said, and how far it is believed."""
 
     level: int
-    """2 explicit, 3 metadata, 4 environment block, 5 inherited from its session."""
+    """2 explicit, 3 metadata, 4 environment block, 5 inherited from its session, 6 the credential helper."""
     source: str
     """Where it stood: "header x-vis-branch", "claude-code environment"."""
     confidence: int
@@ -233,8 +233,8 @@ class _Case:
     def resolved(self) -> Resolution:
         repo = self._undisputed("repo", self._repos(), _is_same_repo)
         record = next(iter(self.registry.repositories(repo.value)), None) if repo else None
-        branch = self._undisputed("branch", self._branches())
-        commit = self._undisputed("commit", self._commits(), _is_same_commit)
+        branch = self._of(repo, self._undisputed("branch", self._branches()))
+        commit = self._of(repo, self._undisputed("commit", self._commits(), _is_same_commit))
         task = self._undisputed("task", self._tasks(branch, record))
         chosen, denied = self._project(task, repo, record)
         issue = self._issue(task, chosen)
@@ -275,6 +275,13 @@ class _Case:
     ) -> _Claim | None:
         first = self._first(name, claims, is_same)
         return None if first is None or first.is_disputed else first
+
+    def _of(self, repo: _Claim | None, claim: _Claim | None) -> _Claim | None:
+        """The claim, unless it is the helper's of another repository: a tool that moved on still has the key of there."""
+        if repo is None or claim is None or claim.level != HELPER:
+            return claim
+        others = (one.repo for one in self.believed if one.level == HELPER and one.repo)
+        return None if any(not _is_same_repo(repo.value, other) for other in others) else claim
 
     def _repos(self) -> Iterator[_Claim]:
         """Remotes, and names of directories by which the registry knows one repository."""

@@ -116,6 +116,12 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     """Networks in CIDR notation."""
     par: str | None = None
     """The grant that it was derived from."""
+    rep: str | None = None
+    """The repository that it was handed out for, as a normalised remote (core.remote)."""
+    brn: str | None = None
+    """The branch."""
+    cmt: str | None = None
+    """The commit, in lower-case hex."""
     crit: tuple[str, ...] = ()
     """Claims that whoever does not know them must refuse."""
 

@@ -8,7 +8,8 @@ from visionality.core.call import Headers, Refusal
 from visionality.core.narrowing import is_from, is_named
 from visionality.registry.snapshot import Grant
 
-CALL, MINT = "call", "mint"
+CALL, MINT, EXCHANGE = "call", "mint", "exchange"
+_MEANT = {CALL: "call models", MINT: "mint spend tokens", EXCHANGE: "be exchanged for a device's keys"}
 
 
 def peer_of(scope: Mapping[str, Any]) -> str:
@@ -37,9 +38,22 @@ def client_address(peer: str, headers: Headers, hops: int) -> str:
 
 def check_scope(grant: Grant, scope: str) -> None:
     """Raise Refusal where the key is not for this."""
+    if scope != EXCHANGE:
+        check_spends(grant)
     if scope not in grant.scopes:
-        meant = "call models" if scope == CALL else "mint spend tokens"
-        raise Refusal(403, "scope_denied", f"this key may not {meant}: issue one with `--scope {scope}`")
+        raise Refusal(
+            403, "scope_denied", f"this key may not {_MEANT[scope]}: issue one with `--scope {scope}`"
+        )
+
+
+def check_spends(grant: Grant) -> None:
+    """Raise Refusal for a device's credential, which is for nothing but to be exchanged."""
+    if EXCHANGE in grant.scopes:
+        raise Refusal(
+            403,
+            "scope_denied",
+            "this is a device's credential: use the key that `vis-credential key` prints",
+        )
 
 
 def check_network(grant: Grant, address: str) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 import structlog
 
 from visionality.core.call import Refusal
-from visionality.gateway import minting, strangers
+from visionality.gateway import device, minting, strangers
 from visionality.gateway.allowed import peer_of
 from visionality.gateway.authenticate import presented, principal_of, without_keys
 from visionality.gateway.batches.collector import Collector
 from visionality.gateway.client import Client, Receive, Send, answer
 from visionality.gateway.connection import PRESENCE
+from visionality.gateway.deriving import Way, derive
 from visionality.gateway.passthrough import is_open, passed
 from visionality.gateway.pipeline import Call
 from visionality.gateway.refusals import refuse
@@ -40,6 +41,7 @@ log = structlog.get_logger()
 GARBAGE_ALLOWED = 20_000
 """Container objects that may be made before the collector looks at the young ones."""
 
+_DERIVING = {way.path: way for way in (minting.WAY, device.WAY)}
 _PLAIN = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
 
 
@@ -77,8 +79,8 @@ class GatewayApp:
             await self._health(path, send)
         elif path == usage_card.PATH:
             await self._cards.answer(scope, send)
-        elif path == minting.PATH and method == "POST":
-            await self._mint(scope, receive, send)
+        elif method == "POST" and (way := _DERIVING.get(path)):
+            await self._derive(way, scope, receive, send)
         elif (target := passed(method, path)) and await self._may_pass(target, scope):
             await self._call(target, scope, receive, send, purpose)
         else:
@@ -102,11 +104,11 @@ class GatewayApp:
         finally:
             deadlines.end(client.deadline)
 
-    async def _mint(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def _derive(self, way: Way, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         deadlines = self._gateway.deadlines
         client = Client(receive, send, scope["state"][PRESENCE], deadlines.begin())
         try:
-            await minting.mint(self._gateway, client, scope)
+            await derive(way, self._gateway, client, scope)
         finally:
             deadlines.end(client.deadline)
 

@@ -41,6 +41,8 @@ def draft(
         for name, value in reversed(headers)
         if name in _TAGS and (said := clean(value.decode("latin-1"), 128))
     }
+    if principal.checkout is not None:
+        tags["exchanged_key"] = principal.checkout.key_id
     tags |= _charged_to(grant, multiplier)
     return Row(
         org_id=organisation.org_id,

@@ -6,35 +6,21 @@ token and each refusal is a row of `key_events` before anything is told.
 """
 
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from hashlib import sha256
 from ipaddress import ip_network
-from typing import Any
-from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
-from visionality.core.call import Headers, Refusal
+from visionality.core.call import Refusal
 from visionality.core.level import LEVELS, REQUIRED, longest
 from visionality.core.money import NANO, usd
 from visionality.core.narrowing import are_globs_within, are_networks_within, are_within
-from visionality.core.spend_token import Allowance, Bound, Claims, sign
-from visionality.gateway import allowed, binding
-from visionality.gateway.authenticate import check, presented, principal_of
-from visionality.gateway.client import Client, ClientGone, answer, body
-from visionality.gateway.dialects import CHAT_COMPLETIONS
-from visionality.gateway.principal import Principal
-from visionality.gateway.refusals import refuse
-from visionality.gateway.state import Gateway
-from visionality.gateway.strangers import Stranger
-from visionality.ledger.minting import Event, NotRecorded
-from visionality.registry.snapshot import Organisation, SigningKeyRecord, SnapshotStale
-from visionality.runtime.ids import uuid7
+from visionality.core.spend_token import Allowance, Bound, Claims
+from visionality.gateway import allowed
+from visionality.gateway.deriving import Asking, Way, content_of, inherited
 
-PATH = "/spend-tokens"
-LARGEST_ASK = 64 * 1024
 DEFAULT_SECONDS = 300
 WIDER = "wider_than_parent"
 _DOLLARS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
@@ -60,91 +46,14 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 _LONGEST = {"project_id": 80, "customer_id": 80, "task_id": 80, "task_class": 40, "memo": 200, "url": 400}
 _read = msgspec.json.Decoder(Wanted).decode
-_encode = msgspec.json.Encoder().encode
 
 
-async def mint(gateway: Gateway, client: Client, scope: Mapping[str, Any]) -> None:
-    """Answer one request for a token."""
-    request_id = str(uuid7())
-    try:
-        document = await _minted(gateway, client, scope)
-    except ClientGone:
-        return
-    except Stranger as stranger:
-        await gateway.stranger(stranger, scope["method"], PATH, allowed.peer_of(scope))
-        await refuse(client.send, CHAT_COMPLETIONS, stranger, request_id)
-        return
-    except Refusal as refusal:
-        await refuse(client.send, CHAT_COMPLETIONS, refusal, request_id)
-        return
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"cache-control", b"no-store"),
-        (b"x-vis-request-id", request_id.encode()),
-    ]
-    await answer(client.send, 201, headers, _encode(document))
-
-
-async def _minted(gateway: Gateway, client: Client, scope: Mapping[str, Any]) -> dict[str, Any]:
-    """The new token. Raises Refusal."""
-    headers: Headers = tuple(scope["headers"])
-    arrived = gateway.clock()
-    try:
-        snapshot = await gateway.snapshots.current()
-    except SnapshotStale as error:
-        raise Refusal(503, "revocation_stale", str(error)) from None
-    principal = principal_of(gateway, snapshot, presented(headers))
-    organisation = snapshot.organisations[principal.grant.org_id]
-    try:
-        claims = await _allowed(gateway, client, scope, organisation, principal, arrived)
-    except Refusal as refusal:
-        if refusal.status < 500:
-            await _record(gateway, principal, "mint_refused", _of_refusal(refusal))
-        raise
-    token = await _signed(gateway, organisation, claims, arrived)
-    caller = next((value.decode("latin-1") for name, value in headers if name == b"x-acc-caller"), "")
-    assert claims.bud is not None
-    detail = {"jti": claims.jti, "cap_usd": claims.bud.max, "expires_at": str(claims.exp), "caller": caller}
-    detail |= {name: said for name, said in (("project", claims.prj), ("customer", claims.cus)) if said}
-    cap = int(Decimal(claims.bud.max) * NANO)
-    await _record(gateway, principal, "minted", detail, UUID(claims.jti), cap)
-    expires = datetime.fromtimestamp(claims.exp, UTC).isoformat().replace("+00:00", "Z")
-    return {"token": token, "jti": claims.jti, "expires_at": expires, "cap_usd": claims.bud.max}
-
-
-async def _allowed(
-    gateway: Gateway,
-    client: Client,
-    scope: Mapping[str, Any],
-    organisation: Organisation,
-    principal: Principal,
-    arrived: datetime,
-) -> Claims:
-    """The claims of the token, once everything that stands against it was asked. Raises Refusal."""
-    headers: Headers = tuple(scope["headers"])
-    settings = gateway.settings
-    check(organisation, principal, arrived)
-    if principal.token_id is not None:
-        raise Refusal(
-            403, "scope_denied", "a spend token mints no further ones: use the key that it comes from"
-        )
-    allowed.check_scope(principal.grant, allowed.MINT)
-    address = allowed.client_address(allowed.peer_of(scope), headers, settings.trusted_hops)
-    allowed.check_network(principal.grant, address)
-    level = max(binding.level_of(organisation, principal), REQUIRED)
-    binding.check_level(principal.grant, level)
-    skew = timedelta(seconds=settings.binding_skew)
-    said = binding.announced(headers, level, arrived, skew)
-    assert isinstance(said, binding.Announced)
-    content = (await body(client, headers, LARGEST_ASK, settings.body_timeout)).body
-    asked = binding.Asked(scope["method"], binding.target_of(scope), headers, sha256(content).digest())
-    await binding.check(gateway, organisation, principal, said, asked, arrived)
-    await binding.claim(gateway.replays, organisation, said, level)
-    record = organisation.binding_keys[said.proof.key_id]
-    thumbprint = principal.thumbprint or record.thumbprint.hex()
-    return _claims(
-        gateway, organisation, principal, _wanted(content), (said.proof.key_id, thumbprint), arrived
-    )
+async def _allowed(asking: Asking) -> Claims:
+    content, said, _ = await content_of(asking, allowed.MINT, REQUIRED)
+    assert said is not None
+    record = asking.organisation.binding_keys[said.proof.key_id]
+    thumbprint = asking.principal.thumbprint or record.thumbprint.hex()
+    return _claims(asking, _wanted(content), (said.proof.key_id, thumbprint))
 
 
 def _wanted(content: bytes) -> Wanted:
@@ -180,16 +89,9 @@ def _cap(text: str) -> Decimal:
     return cap
 
 
-def _claims(
-    gateway: Gateway,
-    organisation: Organisation,
-    principal: Principal,
-    wanted: Wanted,
-    bound: tuple[str, str],
-    now: datetime,
-) -> Claims:
+def _claims(asking: Asking, wanted: Wanted, bound: tuple[str, str]) -> Claims:
     """What the token says. Raises Refusal where that is wider than its parent."""
-    grant = principal.grant
+    organisation, grant, now = asking.organisation, asking.principal.grant, asking.arrived
     project = _same("project_id", wanted.project_id, grant.project_id)
     if project is not None and not are_within([project], grant.projects):
         raise _wider("project_id")
@@ -224,23 +126,8 @@ def _claims(
         raise Refusal(400, "bad_request", f"`ttl_seconds` is at most {most} at level L{level}")
     if now + lifetime > grant.expires_at:
         raise _wider("ttl_seconds")
-    at = int(now.timestamp())
-    return Claims(
-        v=2,
-        jti=str(uuid7()),
-        iss=gateway.tokens.aud,
-        aud=gateway.tokens.aud,
-        org=str(organisation.org_id),
-        agt=grant.agent_sub,
-        iat=at,
-        nbf=at,
-        exp=int((now + lifetime).timestamp()),
-        scp=(allowed.CALL,),
-        bnd=Bound(level, *bound, wanted.callers or grant.callers),
-        gen=organisation.epoch,
-        sgen=grant.person_epoch_now,
-        pol=organisation.revision,
-        sub=grant.sso_sub,
+    return replace(
+        inherited(asking, Bound(level, *bound, wanted.callers or grant.callers), now + lifetime),
         prj=project,
         cus=customer,
         tsk=_same("task_id", wanted.task_id, grant.task_id),
@@ -251,7 +138,6 @@ def _claims(
         mdl=wanted.models or grant.models,
         prv=wanted.providers or grant.providers,
         net=wanted.networks or grant.networks,
-        par=str(grant.key_id),
     )
 
 
@@ -268,47 +154,18 @@ def _wider(name: str) -> Refusal:
     )
 
 
-async def _signed(gateway: Gateway, organisation: Organisation, claims: Claims, now: datetime) -> str:
-    key = next((one for one in reversed(organisation.signing_keys) if _is_active(one, now)), None)
-    if key is None:
-        raise Refusal(
-            503,
-            "signing_key_missing",
-            "there is no active signing key: make one with `vis signing-key rotate`",
-        )
-    private = await gateway.signer(organisation.org_id, key)
-    try:
-        return sign(private, claims)
-    except ValueError as error:
-        raise Refusal(400, "bad_request", f"{error}: shorten memo, url or lists") from None
+def _detail(claims: Claims) -> dict[str, str]:
+    named = {"project": claims.prj, "customer": claims.cus}
+    return {"cap_usd": _limit(claims), **{name: said for name, said in named.items() if said}}
 
 
-def _is_active(key: SigningKeyRecord, now: datetime) -> bool:
-    ends = key.active_until
-    return key.revoked_at is None and key.active_from <= now and (ends is None or now < ends)
+def _document(claims: Claims, token: str, ends: str) -> dict[str, str]:
+    return {"token": token, "jti": claims.jti, "expires_at": ends, "cap_usd": _limit(claims)}
 
 
-def _of_refusal(refusal: Refusal) -> dict[str, str]:
-    found = {"binding_status": refusal.binding_status} if isinstance(refusal, binding.Unproven) else {}
-    return {"reason": refusal.code, **found}
+def _limit(claims: Claims) -> str:
+    assert claims.bud is not None
+    return claims.bud.max
 
 
-async def _record(
-    gateway: Gateway,
-    principal: Principal,
-    kind: str,
-    detail: Mapping[str, str],
-    token_id: UUID | None = None,
-    cap_nusd: int = 0,
-) -> None:
-    """Raises Refusal when it is not durable."""
-    grant = principal.grant
-    actor = f"key:{grant.key_id}"
-    full = {"reason": "", **detail, "source": "gateway"}
-    event = Event(
-        grant.org_id, gateway.clock(), kind, grant.key_id, grant.agent_sub, actor, full, token_id, cap_nusd
-    )
-    try:
-        await gateway.minting.record(event)
-    except NotRecorded as error:
-        raise Refusal(503, "ledger_unavailable", f"nothing was minted, because {error}") from None
+WAY = Way("/spend-tokens", _allowed, "minted", "mint_refused", _detail, _document)

@@ -158,16 +158,17 @@ class Call:
             submission.check_upload(document)
         attribute.with_model(row, ask)
         if self.target.route.kind not in attribute.ASKS_NO_MODEL:
-            grant = self._ascribed(row, grant, document, level)
+            grant = self._ascribed(row, principal, document, level)
         asks = self.target.route.kind not in attribute.ASKS_NO_MODEL | {"batch"}
         models = [ask.model, *allowed.fallbacks(document)] if asks else []
         allowed.check_models(grant, self.target.provider.name, models)
         return row, request, ask, document
 
-    def _ascribed(self, row: Row, grant: Grant, document: dict[str, Any], level: int) -> Grant:
+    def _ascribed(self, row: Row, principal: Principal, document: dict[str, Any], level: int) -> Grant:
         """The grant with the project that the request's evidence leads to. Raises Unproven where that asks for more."""
         assert self.organisation is not None
-        asked = Asked(self.headers, document, self.target.suffix, self.scope)
+        grant = principal.grant
+        asked = Asked(self.headers, document, self.target.suffix, self.scope, principal.checkout)
         ascribed = self.gateway.purposes.ascribe(self.organisation, grant, row, asked)
         if ascribed is not grant:
             attribute.charge_to(row, ascribed, self.gateway.multiplier(ascribed))

@@ -1,8 +1,19 @@
 """Who calls, once the credential is known to be real: a grant, or the narrower one of a spend token."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from visionality.registry.snapshot import Grant
+
+
+class Checkout(NamedTuple):
+    """What a key was handed out for that a device's credential was exchanged for: what the helper read from git."""
+
+    key_id: str
+    """The exchanged key's own id."""
+    repo: str | None
+    branch: str | None
+    commit: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +25,10 @@ class Principal:
     token_sha256: bytes
     """Of the credential as it was sent."""
     token_id: str | None = None
-    """The spend token's, where it is one."""
+    """The spend token's, where it is one: what has a limit of its own."""
     thumbprint: str | None = None
     """The one binding key that it names; a handle goes with any live one of its service."""
     ended: str | None = None
     """Why the credential itself is over, whatever its grant allows: `revoked`, `expired` or `not_yet_valid`."""
+    checkout: Checkout | None = None
+    """Of an exchanged key."""

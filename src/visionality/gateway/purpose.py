@@ -21,6 +21,7 @@ from visionality.core.task_class import RULES, Decides, classify
 from visionality.core.task_class_rules import numbered
 from visionality.gateway import evidence
 from visionality.gateway.evidence.shape import shape
+from visionality.gateway.principal import Checkout
 from visionality.registry.snapshot import Grant, Organisation
 
 log = structlog.get_logger()
@@ -32,6 +33,7 @@ LONGEST_NOTE = 400
 PATH_CONFIDENCE = 90
 REFUSE = "refuse"
 """The policy for a call that claims a project which its key may not claim; else it goes on, and its row waits in the queue."""
+HELPER_CONFIDENCE = 95
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Asked:
     """Behind the provider's base address."""
     scope: str | None
     """What stands in the address behind `/at/`."""
+    checkout: Checkout | None
+    """What its key was handed out for, where a device's credential was exchanged for it."""
 
 
 class Purposes:
@@ -79,6 +83,7 @@ class Purposes:
                 notes["task_class_reason"] = answer.reason[:LONGEST_NOTE]
         own = self._declared(organisation, asked) + found.evidence
         heard = own or self._said_before(grant.key_id, found.session)
+        heard += _of_the_helper(asked.checkout)
         if heard:
             resolution = self._resolve(organisation.org_id, grant, heard)
             notes |= _notes(resolution)
@@ -133,6 +138,14 @@ class Purposes:
 def _mark(key_id: UUID, session: str) -> str:
     """Tells calls of one session of one key from all others, and nobody what the session is called."""
     return sha256(key_id.bytes + session.encode(errors="replace")).hexdigest()[:16]
+
+
+def _of_the_helper(checkout: Checkout | None) -> tuple[Evidence, ...]:
+    """Where the person was when the key was handed out. It is no part of what a session said: each key brings its own."""
+    if checkout is None or not any((checkout.repo, checkout.branch, checkout.commit)):
+        return ()
+    what = {"repo": checkout.repo, "branch": checkout.branch, "commit": checkout.commit}
+    return (Evidence(attribution.HELPER, "credential helper", HELPER_CONFIDENCE, **what),)
 
 
 def _registry(organisation: Organisation) -> Registry:

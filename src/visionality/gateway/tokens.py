@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from visionality.core.spend_token import BadToken, Claims, check_times, taken_apart, verified
-from visionality.gateway.principal import Principal
+from visionality.gateway.principal import Checkout, Principal
 from visionality.registry.snapshot import Grant, Organisation, Snapshot
 
 BELIEVED = 60.0
@@ -45,7 +45,11 @@ class Tokens:
         ended = _ended(organisation, grant, claims, now)
         if claims.par is None:
             return Principal(grant, digest, None, claims.bnd.th, ended)
-        return Principal(narrowed(organisation, grant, claims), digest, claims.jti, claims.bnd.th, ended)
+        narrow = narrowed(organisation, grant, claims)
+        if claims.bud is None:
+            checkout = Checkout(claims.jti, claims.rep, claims.brn, claims.cmt)
+            return Principal(narrow, digest, None, claims.bnd.th, ended, checkout)
+        return Principal(narrow, digest, claims.jti, claims.bnd.th, ended)
 
     def claims(self, snapshot: Snapshot, text: str, digest: bytes, now: datetime, monotonic: float) -> Claims:
         """What a token says, whatever that says of times. Raises BadToken."""
@@ -66,7 +70,7 @@ class Tokens:
 
 
 def narrowed(organisation: Organisation, grant: Grant, claims: Claims) -> Grant:
-    """The grant as a spend token narrows it."""
+    """The grant as a spend token or an exchanged key narrows it."""
     project = organisation.projects.get(claims.prj) if claims.prj else None
     named = grant
     if project is not None and project.project_id != grant.project_id:

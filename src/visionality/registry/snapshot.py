@@ -69,7 +69,7 @@ class Grant:
     rotation: int
     level: int
     scopes: frozenset[str]
-    """What it may do: `call` a model, `mint` spend tokens."""
+    """What it may do: `call` a model, `mint` spend tokens, `exchange` itself for short-lived keys."""
     models: tuple[str, ...]
     """As globs; none allows all, as with the two below."""
     providers: tuple[str, ...]

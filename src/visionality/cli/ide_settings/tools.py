@@ -20,6 +20,10 @@ from visionality.cli.ide_settings.merge import merge
 
 CLAUDE_MODEL = "claude-sonnet-4-6"
 OPENAI_MODEL = "gpt-5.1"
+HELPER = "vis-credential"
+ASKS_AGAIN_MS = 60_000
+"""How long a tool uses a key before it asks the helper, which keeps it, so that a switch of the branch shows soon."""
+GIVES_UP_MS = 15_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,16 @@ class Setup:
 
 
 def _claude(base: str, key_env: str) -> Setup:
-    settings: dict[Path, Value] = {
-        ("env", "ANTHROPIC_BASE_URL"): base,
-        ("apiKeyHelper",): f"printenv {key_env}",
-    }
+    return _claude_by(base, {("apiKeyHelper",): f"printenv {key_env}"})
+
+
+def _claude_helped(base: str) -> Setup:
+    again = ("env", "CLAUDE_CODE_API_KEY_HELPER_TTL_MS")
+    return _claude_by(base, {again: str(ASKS_AGAIN_MS), ("apiKeyHelper",): f"{HELPER} key"})
+
+
+def _claude_by(base: str, key: Mapping[Path, Value]) -> Setup:
+    settings: dict[Path, Value] = {("env", "ANTHROPIC_BASE_URL"): base, **key}
     in_the_way = (("env", "ANTHROPIC_AUTH_TOKEN"), ("env", "ANTHROPIC_API_KEY"))
     file = SettingsFile(".claude/settings.json", json_file, settings, in_the_way=in_the_way)
     return Setup(
@@ -70,24 +80,52 @@ def _claude(base: str, key_env: str) -> Setup:
 
 
 def _codex(base: str, key_env: str) -> Setup:
+    return _codex_by(base, {"env_key": key_env}, "auth")
+
+
+def _codex_helped(base: str) -> Setup:
+    return _codex_by(base, {}, "env_key")
+
+
+def _codex_by(base: str, key: Mapping[str, Value], in_the_way: str) -> Setup:
     provider = ("model_providers", "visionality")
     settings: dict[Path, Value] = {
         ("model_provider",): "visionality",
         (*provider, "name"): "Visionality",
         (*provider, "base_url"): f"{base}/v1",
-        (*provider, "env_key"): key_env,
+        **{(*provider, name): value for name, value in key.items()},
         (*provider, "wire_api"): "responses",
         (*provider, "request_max_retries"): 0,
         (*provider, "stream_max_retries"): 0,
     }
-    return Setup(SettingsFile(".codex/config.toml", toml_file, settings, is_of_home=True))
+    if not key:
+        auth = (*provider, "auth")
+        settings |= {(*auth, "command"): HELPER, (*auth, "timeout_ms"): GIVES_UP_MS}
+        settings[(*auth, "refresh_interval_ms")] = ASKS_AGAIN_MS
+    return Setup(
+        SettingsFile(
+            ".codex/config.toml",
+            toml_file,
+            settings,
+            is_of_home=True,
+            in_the_way=((*provider, in_the_way),),
+        )
+    )
 
 
 def _copilot(base: str, key_env: str) -> Setup:
+    return _copilot_by(base, f'COPILOT_PROVIDER_API_KEY="${key_env}"')
+
+
+def _copilot_helped(base: str) -> Setup:
+    return _copilot_by(base, f'COPILOT_PROVIDER_API_KEY_COMMAND="{HELPER} key"')
+
+
+def _copilot_by(base: str, key: str) -> Setup:
     steps = f"""\
 export COPILOT_PROVIDER_TYPE=anthropic
 export COPILOT_PROVIDER_BASE_URL={base}
-export COPILOT_PROVIDER_API_KEY="${key_env}"
+export {key}
 export COPILOT_MODEL={CLAUDE_MODEL}
 """
     return Setup(
@@ -177,3 +215,10 @@ TOOLS: Mapping[str, Callable[[str, str], Setup]] = {
     "cline": _cline,
 }
 """Name -> what it must be told, for a base address without a slash at its end and the variable that holds the key."""
+
+HELPED: Mapping[str, Callable[[str], Setup]] = {
+    "claude": _claude_helped,
+    "codex": _codex_helped,
+    "copilot": _copilot_helped,
+}
+"""Those that take a command for their key: what they must be told to ask the credential helper."""

@@ -1,6 +1,6 @@
 """Claude Code: its session header, and the environment in its system blocks (seen at 2.1.197, directly and by Bedrock).
 
-The branch is a snapshot from the session's start. Sub-agents name a directory only, title calls nothing; both carry
+Newer versions say it in reminders before the first question instead (seen at 2.1.330). The branch is a snapshot from the session's start. Sub-agents name a directory only, title calls nothing; both carry
 the session's id.
 """
 
@@ -16,6 +16,7 @@ from visionality.gateway.evidence.said import (
     environment,
     json_object,
     last_user_texts,
+    leading_block,
     line,
     session,
     version,
@@ -23,6 +24,12 @@ from visionality.gateway.evidence.said import (
 
 CLIENT = "claude-code"
 _CONFIDENCE = 60
+_REMINDED_CONFIDENCE = 50
+_REMINDERS = (
+    "\n# Environment\n",
+    "\nAs you answer the user's questions, you can use the following context:\n",
+)
+"""How the reminders begin that say where it runs."""
 _TITLES = (
     "Generate a concise, sentence-case title",
     "Analyze if this message indicates a new conversation topic",
@@ -47,22 +54,30 @@ def read(said: Said) -> Found | None:
         ),
         is_title=is_title,
         command=_command(said.document),
-        evidence=() if is_title else _environment(said.system),
+        evidence=() if is_title else _environment(said.system, _CONFIDENCE) or _reminded(said.opening),
     )
 
 
-def _environment(system: tuple[str, ...]) -> tuple[Evidence, ...]:
+def _reminded(opening: tuple[str, ...]) -> tuple[Evidence, ...]:
+    """What stands in reminders of their own before the first question, which is the last part and a person's words."""
+    reminders = (leading_block(text, "system-reminder") or "" for text in opening[:-1])
+    return _environment(
+        tuple(each for each in reminders if each.startswith(_REMINDERS)), _REMINDED_CONFIDENCE
+    )
+
+
+def _environment(blocks: tuple[str, ...], confidence: int) -> tuple[Evidence, ...]:
     """The last block that has one: what a project's notes copy into an earlier block does not count."""
     directory = branch = None
-    for text in reversed(system):
-        status = behind(text, "gitStatus:", last=True)
+    for text in reversed(blocks):
+        status = behind(text, "gitStatus:", last=True) or behind(text, "# gitStatus\n", last=True)
         branch = branch or line(status, "Current branch: ")
         if directory is None:
             about = behind(text, "# Environment\n", last=True) or block(text, "env", last=True)
             is_repo = line(about, "Is a git repository: ", "Is directory a git repo: ") or ""
             if is_repo.lower() in {"true", "yes"}:
                 directory = line(about, "Primary working directory: ", "Working directory: ")
-    return environment(CLIENT, _CONFIDENCE, directory, branch)
+    return environment(CLIENT, confidence, directory, branch)
 
 
 def _session(headers: Mapping[str, str], document: Mapping[str, Any]) -> str:

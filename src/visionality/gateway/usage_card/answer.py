@@ -126,6 +126,7 @@ class UsageCards:
         grant = principal.grant
         organisation = snapshot.organisations[grant.org_id]
         check(organisation, principal, now)
+        allowed.check_spends(grant)
         hops = gateway.settings.trusted_hops
         allowed.check_network(grant, allowed.client_address(allowed.peer_of(scope), headers, hops))
         await binding.prove_empty(gateway, organisation, principal, scope, now)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from visionality.core.binding import CALLER
 from visionality.core.level import BEARER, LEVELS, OBSERVED, PINNED, STRICT, longest
 from visionality.core.window import Period
-from visionality.web.issuing.models import CALL, MINT
+from visionality.web.issuing.models import CALL, EXCHANGE, MINT
 
 LONGEST_LIST = 40
 _NAME = re.compile(r"[!-~]{1,200}")
@@ -68,8 +68,10 @@ def check(bound: Bindings, level: int) -> None:
     _check_lists(bound)
     if bound.level not in LEVELS:
         raise BadBinding(f"--level {bound.level}: expected 0 to {STRICT}")
-    if not bound.scopes or set(bound.scopes) - {CALL, MINT}:
-        raise BadBinding(f"--scope {' '.join(bound.scopes)}: expected {CALL}, {MINT} or both")
+    if not bound.scopes or (set(bound.scopes) != {EXCHANGE} and set(bound.scopes) - {CALL, MINT}):
+        raise BadBinding(
+            f"--scope {' '.join(bound.scopes)}: expected {CALL}, {MINT} or both, or {EXCHANGE} by itself"
+        )
     if bound.project and bound.claims:
         raise BadBinding("--claims is for a key of no one project: leave --project out")
     _check_life(bound, level)

@@ -15,7 +15,7 @@ from visionality.vault.purposes import AWS_PAIRS, HANDLE_PEPPER
 from visionality.web.accounts.models import Organisation
 from visionality.web.issuing.bindings import BadBinding, Bindings, check, checked_networks, longest_life
 from visionality.web.issuing.events import record, uuid_of
-from visionality.web.issuing.models import MINT, Service, VirtualKey
+from visionality.web.issuing.models import CALL, EXCHANGE, Service, VirtualKey
 from visionality.web.issuing.signing_keys import active
 from visionality.web.policy.acts import Act, Unknown, found
 from visionality.web.policy.budgets import set_budget
@@ -32,6 +32,10 @@ def issue(act: Act, keys: KeyProvider, bound: Bindings, reason: str = "") -> tup
     project = found(act, Project, "project", key=bound.project) if bound.project else None
     level = _in_force(bound.level, org, project)
     check(bound, level)
+    if EXCHANGE in bound.scopes and agent.person is None:
+        raise BadBinding(
+            f"a device's credential is one person's, and {agent.sub} has none: `vis identity set {agent.sub} --person SUB`"
+        )
     handle = from_entropy(os.urandom(32))
     key = VirtualKey.objects.create(
         org_id=act.org_id,
@@ -60,7 +64,7 @@ def issue(act: Act, keys: KeyProvider, bound: Bindings, reason: str = "") -> tup
     if bound.cap is not None:
         cap_nusd, period = bound.cap
         set_budget(act, Scope("key", str(key.id)), period, cap_nusd, {"hard": True})
-    if MINT in bound.scopes:
+    if set(bound.scopes) != {CALL}:
         active(act, keys)
     record(act, "issued", key.id, agent.sub, reason, _told(key, bound))
     return key, handle

@@ -6,8 +6,9 @@ from visionality.runtime.ids import uuid7
 from visionality.web.accounts.models import Organisation
 from visionality.web.policy.models import AgentIdentity, EndCustomer, OrganisationKey, Project
 
-CALL, MINT = "call", "mint"
-"""What a key may do: call models, and mint narrower tokens below itself."""
+CALL, MINT, EXCHANGE = "call", "mint", "exchange"
+"""What a key may do: call models; mint narrower tokens below itself; or be exchanged, as a device's credential, for
+short-lived keys of a checkout."""
 
 
 def call_only() -> list[str]:
