@@ -26,7 +26,6 @@ from visionality.vault.installation import open_keys
 from visionality.vault.keyproviders._core import KeyProvider
 
 TOKEN = "ATATT3x-nobody-ever-sees-this-again"
-NOWHERE = "http://127.0.0.1:1"
 
 
 @dataclass
@@ -246,14 +245,16 @@ def test_a_name_is_given_once(desk):
     assert desk.try_run(*JIRA, stdin=TOKEN) == (1, "", "vis: connector jira is there already\n")
 
 
-def test_in_a_running_product_a_service_that_is_not_there_is_an_alert_and_a_sentence():
+def test_in_a_running_product_an_address_that_is_no_jira_is_an_alert_and_a_sentence():
     with running() as product:
-        product.run("connector", "add", "jira_dc", "--name", "jira", "--base-url", NOWHERE, stdin=TOKEN)
+        product.run(
+            "connector", "add", "jira_dc", "--name", "jira", "--base-url", product.sandbox, stdin=TOKEN
+        )
         product.until(lambda: "cannot be read since" in product.run("connector", "list"))
         for command in ("test", "sync"):
             done = product.try_run("connector", command, "jira")
             assert (done.returncode, done.stdout) == (1, "")
-            assert done.stderr.startswith("vis: Jira Data Center ")
+            assert done.stderr.startswith("vis: The answer of Jira Data Center to GET /project was 404: ")
             assert len(done.stderr.splitlines()) == 1
         product.until(lambda: "Jira Data Center jira cannot be read" in product.run("alert", "list"))
         (alert,) = map(json.loads, product.run("alert", "list", "--json").splitlines())

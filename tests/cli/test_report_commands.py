@@ -139,12 +139,12 @@ def test_coverage_is_told_by_level_and_by_client(filled):
         ["without", "a", "project", "1", "25.0", "0.005", "USD", "17.6"],
         ["1", "bound", "into", "the", "key", "1", "25.0", "0.000000001", "USD", "0.0"],
         ["4", "environment", "2", "50.0", "0.023405001", "USD", "82.4"],
-        ["8", "nobody, or an operator", "1", "25.0", "0.005", "USD", "17.6"],
+        ["8", "nobody,", "or", "an", "operator", "1", "25.0", "0.005", "USD", "17.6"],
         ["claude-code", "2", "50.0", "0.023405001", "USD", "82.4"],
         ["4", "environment", "2", "100.0", "0.023405001", "USD", "100.0"],
         ["no", "client", "named", "2", "50.0", "0.005000001", "USD", "17.6"],
         ["1", "bound", "into", "the", "key", "1", "50.0", "0.000000001", "USD", "0.0"],
-        ["8", "nobody, or an operator", "1", "50.0", "0.005", "USD", "100.0"],
+        ["8", "nobody,", "or", "an", "operator", "1", "50.0", "0.005", "USD", "100.0"],
     ]
     assert flagged == "evidence that disagrees: 0 calls; a project that the key may not claim: 1 calls"
 
@@ -182,7 +182,10 @@ def test_coverage_is_told_over_time(filled):
         "4",
         "environment",
         "8",
-        "nobody, or an operator",
+        "nobody,",
+        "or",
+        "an",
+        "operator",
         "%",
         "of",
         "cost",

@@ -20,7 +20,7 @@ from visionality.connectors.model import (
     TrackerProject,
 )
 from visionality.core.sync_plan import FIRST_WAIT, LONGEST_WAIT, last_night, mode, wait_after
-from visionality.jobs.health import metrics
+from visionality.jobs.health import Spend, metrics
 from visionality.jobs.sync import _SQL, APART, Syncs, sync
 
 EPIC = issue("HPC-1100", level=1)
@@ -326,7 +326,7 @@ def test_nobody_s_webhook_shortens_a_wait(desk, state):
 def test_metrics_say_since_when_a_connector_was_not_read_and_what_it_holds(desk):
     read(desk)
     desk.later(minutes=3)
-    text = metrics(desk.database.dsn("vis_jobs"), desk.now, {})
+    text = metrics(desk.database.dsn("vis_jobs"), desk.now, {}, Spend())
     assert 'visionality_connector_success_age_seconds{org="default",connector="jira"} 180\n' in text
     assert 'visionality_connector_rows{org="default",connector="jira",kind="issues"} 2\n' in text
 

@@ -21,6 +21,7 @@ select currency, {sums} from vis.request_logs where {filter} group by 1 {is_left
 
 -- name: is_left
 having sum({calls}) <> 0 or sum(cost_nusd) <> 0
+    or sum(input_tokens) <> 0 or sum(cache_read_tokens) <> 0 or sum(cache_write_tokens) <> 0 or sum(output_tokens) <> 0
 
 -- name: people
 select agent_owner, agent_sub, coalesce(model_used, model_requested) as model, currency, {sums}
