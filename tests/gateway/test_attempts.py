@@ -24,12 +24,13 @@ def http(status: int, body: bytes = ERROR, *headers: bytes) -> bytes:
 def flaky(product, caller) -> Iterator[Scripted]:
     """A provider that answers as it is told, with two repeats allowed and a price."""
     with scripted() as provider:
-        add(product, "flaky", provider.address, "--retries", "2")
         product.run("price", "set", "flaky", "gpt-4o", "--input", "2.5", "--output", "10", "--yes")
+        add(product, "flaky", provider.address, "--retries", "2")
         product.until(
             lambda: ask(product.gateway, "POST", PATH, caller.headers(PATH, new_id()), b"{}").status == 400
         )
         provider.answer = http(200, BODY)
+        product.until(lambda: called(caller)[1][-1]["price_state"] == "known")
         yield provider
 
 

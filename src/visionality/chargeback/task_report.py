@@ -58,6 +58,13 @@ class TaskReport:
         """`task`, `repo`, `branch`, `commit_sha` and `pr_url`, in the order in which they were first worked on."""
         return self._lines("places")
 
+    def pulls(self) -> Iterator[Record]:
+        """`pr_url`, `title` and `state` (open, merged, declined) of each pull request that came of it, the dearest first.
+
+        Title and state are None for one that only the rows know.
+        """
+        return self._lines("pulls")
+
     def unserved(self) -> Unserved:
         row = self.connection.execute(composed("unserved", self._where(asked_of))).fetchone()
         assert row is not None
@@ -78,4 +85,5 @@ def composed(
     """A statement of reports.sql over the rows of a condition, with what else it is given."""
     counted = {part: sql.SQL(_SQL[part]) for part in ("calls", "called_at")}
     larger = {part: sql.SQL(_SQL[part]).format(**counted) for part in ("sums", "is_left")}
+    larger["linked"] = sql.SQL(_SQL["linked"]).format(filter=where)
     return sql.SQL(_SQL[name]).format(filter=where, **counted, **larger, **given)

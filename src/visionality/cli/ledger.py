@@ -3,6 +3,7 @@
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -103,18 +104,21 @@ def _tail(
 @as_json
 def _show(here: Installation, row_id: UUID, *, original: bool, in_json: bool) -> None:
     """Print every column of a row, or of all rows of a call, recompute its cost, and list its corrections."""
+    from visionality.chargeback.pull_requests import pull_requests_of
     from visionality.ledger import reader
 
     with here.reading() as (connection, org_id):
         rows = reader.one(connection, org_id, row_id)
         rows = [row for row in rows if row["entry"] != "correction" or row["id"] == row_id]
         found = {} if original else reader.corrections(connection, org_id, [row["id"] for row in rows])
+        pulls = pull_requests_of(connection, org_id, rows)
     if not rows:
         raise click.ClickException(f"there is no row and no call {row_id}")
     for row in rows:
         if in_json:
             corrections = [reader.shown(one) for one in found.get(row["id"], [])]
-            show(reader.shown(row) | ({} if original else {"corrections": corrections}))
+            pull = {"pull_request": asdict(pulls[row["id"]])} if row["id"] in pulls else {}
+            show(reader.shown(row) | pull | ({} if original else {"corrections": corrections}))
             continue
         for name, value in reader.shown(row).items():
             if value is not None:
@@ -126,6 +130,8 @@ def _show(here: Installation, row_id: UUID, *, original: bool, in_json: bool) ->
             click.echo(
                 f"{'recomputed':<22} {again} nano-USD from the row's own usage and rates; stored {row['cost_nusd']}"
             )
+        if pull_request := pulls.get(row["id"]):
+            click.echo(f"{'pull request':<22} {pull_request.url} ({pull_request.state}) {pull_request.title}")
         for one in found.get(row["id"], []):
             click.echo(_correction(one))
 

@@ -46,7 +46,7 @@ def _task(
     original: bool,
     in_json: bool,
 ) -> None:
-    """Print what a task cost: by person and model, and over which repos, branches and commits.
+    """Print what a task cost: by person and model, over which repos, branches and commits, and for which pull requests.
 
     Without a period it is of all time. The total equals the ledger's to the last digit.
     """
@@ -81,6 +81,8 @@ def _show_task(
         show({"part": "person", **_priced(line)})
     for line in report.places():
         show({"part": "place", **_priced(line)})
+    for line in report.pulls():
+        show({"part": "pull_request", **_priced(line)})
 
 
 def _tell_task(report: "TaskReport", name: str, totals: list[dict[str, Any]], unserved: "Unserved") -> None:
@@ -100,6 +102,11 @@ def _tell_task(report: "TaskReport", name: str, totals: list[dict[str, Any]], un
     click.echo(f"\n{_SUMS}  task, repo, branch, commit, pull request")
     for line in report.places():
         click.echo(f"{_sums(line)}  {_words(line, 'task', 'repo', 'branch', 'commit_sha', 'pr_url')}")
+    pulls = list(report.pulls())
+    if pulls:
+        click.echo(f"\n{_SUMS}  pull request, state, title")
+    for line in pulls:
+        click.echo(f"{_sums(line)}  {_words(line, 'pr_url', 'state', 'title')}")
 
 
 def _priced(line: dict[str, Any]) -> dict[str, Any]:

@@ -27,9 +27,38 @@ having sum({calls}) <> 0 or sum(cost_nusd) <> 0
 select agent_owner, agent_sub, coalesce(model_used, model_requested) as model, currency, {sums}
   from vis.request_logs where {filter} group by 1, 2, 3, 4 {is_left} order by sum(cost_nusd) desc, 1, 2, 3, 4;
 
+-- name: linked
+-- Rows, each with the pull request that came of it: the one that has its commit, else the first of its branch that was not
+-- over for a week when the call was made, since names of branches are used again.
+with served as (select * from vis.request_logs where {filter}),
+pulls as materialized (
+  select remote, url, title, state, source_branch, merge_commit, commits, created_at,
+         case state when 'open' then 'infinity'::timestamptz else coalesce(merged_at, updated_at) + interval '7 days' end as over_at
+    from vis.pull_requests_v1 where remote in (select repo from served)),
+linked as (
+  select s.*, coalesce(s.pr_url, p.url) as pull_url, p.title as pull_title, p.state as pull_state
+    from served s
+    left join lateral (
+      select url, title, state from pulls
+       where remote = s.repo
+         and (s.commit_sha = merge_commit or s.commit_sha = any (commits)
+              or (source_branch = s.branch and coalesce((s.tags ->> 'of')::timestamptz, s.created_at) < over_at))
+       order by coalesce(s.commit_sha = merge_commit or s.commit_sha = any (commits), false) desc, created_at, url
+       limit 1) p on true)
+
 -- name: places
-select task_id as task, repo, branch, commit_sha, pr_url, currency, {sums}
-  from vis.request_logs where {filter} group by 1, 2, 3, 4, 5, 6 {is_left} order by min({called_at}), 1, 2, 3, 4, 5, 6;
+{linked}
+select task_id as task, repo, branch, commit_sha, pull_url as pr_url, currency, {sums}
+  from linked group by 1, 2, 3, 4, 5, 6 {is_left} order by min({called_at}), 1, 2, 3, 4, 5, 6;
+
+-- name: pulls
+{linked}
+select pull_url as pr_url, max(pull_title) as title, max(pull_state) as state, currency, {sums}
+  from linked where pull_url is not null group by 1, 4 {is_left} order by sum(cost_nusd) desc, 1, 4;
+
+-- name: pull_of
+{linked}
+select id, pull_url as url, pull_title as title, pull_state as state from linked where pull_title is not null;
 
 -- name: unserved
 -- A refused row may stand for many that were refused alike.

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from visionality.chargeback.pull_requests import PullRequest, pull_requests_of
 from visionality.core.canonical import leaf_hash, timestamp
 from visionality.core.pricing import stated_by
 from visionality.ledger import reader
@@ -92,6 +93,8 @@ class Entry:
     """Who stated the cost, where it is no sum."""
     hash_agrees: bool
     corrections: list[Correction]
+    pull_request: PullRequest | None
+    """That its Git host knows; the row itself may name one."""
 
 
 @require_safe
@@ -102,14 +105,14 @@ def page(request: HttpRequest, row_id: UUID) -> HttpResponse:
         found = reader.one(connection, member.org_id, row_id)
         rows = [row for row in found if row["entry"] != "correction" or row["id"] == row_id]
         corrections = reader.corrections(connection, member.org_id, [row["id"] for row in rows])
+        pulls = pull_requests_of(connection, member.org_id, rows)
     if not rows:
         raise Http404
-    return render(
-        request, "row.html", {"entries": [entry(row, corrections.get(row["id"], ())) for row in rows]}
-    )
+    entries = [entry(row, corrections.get(row["id"], ()), pulls.get(row["id"])) for row in rows]
+    return render(request, "row.html", {"entries": entries})
 
 
-def entry(row: Record, corrections: Iterable[Record] = ()) -> Entry:
+def entry(row: Record, corrections: Iterable[Record] = (), pull_request: PullRequest | None = None) -> Entry:
     columns = reader.shown(row)
     groups = [(title, [_field(name, columns[name]) for name in names]) for title, names in GROUPS.items()]
     return Entry(
@@ -119,6 +122,7 @@ def entry(row: Record, corrections: Iterable[Record] = ()) -> Entry:
         stated_by(row["rates"]),
         _hash_agrees(row),
         [_correction(one) for one in corrections],
+        pull_request,
     )
 
 
