@@ -7,7 +7,7 @@ from visionality.core.row import COLUMNS
 from visionality.runtime.clock import utc_now
 from visionality.runtime.ids import uuid7
 from web.rows import call, refused
-from web.test_ledger_page import words
+from web.test_ledger_page import lines, poll_of, words
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 RENAMED = {"task_id": "task", "team_id": "team", "cost_nusd": "cost_usd", "billed_nusd": "billed_usd"}
@@ -124,3 +124,7 @@ def test_a_corrected_row_lists_its_corrections_and_the_month_counts_it_where_it_
     assert "Cost 0.003405 USD Calls 1 " in month
     assert "Unattributed 0 rows" in month
     assert "Calls 1 " in words(office.browser.get("/?project=HPC").text)
+    written = "/?booked=original"
+    assert "Unattributed 1 row " in words(office.browser.get(written).text)
+    assert [len(lines(office.browser.get(address).text)) for address in ("/", written)] == [3, 1]
+    assert "booked=original&seen=" in poll_of(office.browser.get(written).text)

@@ -1,7 +1,7 @@
 """Credentials that can be tied to nobody: counted by minute and kind, with one example, never a row each (promise K5).
 
-A flood of bad tokens costs a few rows a minute in an operational table, not the ledger. Beyond so many a second each
-answer waits, so that whoever tries on one connection after another spends their time and not ours.
+A flood of bad tokens costs a few rows a minute in an operational table, not the ledger. Beyond so many a second their
+answers wait in line, so that whoever tries on one connection after another spends their time and not ours.
 """
 
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ from visionality.runtime.sql import statements
 
 EVERY = 5.0
 """Seconds between two times of writing down."""
-AT_ONCE = 1_000
-"""So many a second are answered as they come; no client that only has a wrong key comes near it."""
-PAUSE = 1.0
-"""Seconds that the answer to each further one waits."""
+APART = 0.001
+"""Seconds between two answers while more come than that; no client that only has a wrong key comes near it."""
+AT_ONCE = 0.1
+"""Seconds of answers that are given as they come before any waits."""
 
 _SQL = statements("visionality.ledger.sql", "strangers.sql")
 _json = msgspec.json.Encoder(order="sorted").encode
@@ -44,8 +44,8 @@ class Strangers:
     """What came and was not written down yet, and whether it comes as a flood."""
 
     _counted: dict[tuple[datetime, str], _Counted] = field(default_factory=dict)
-    _second: int = 0
-    _in_second: int = 0
+    _due: float = 0.0
+    """When the last answer is given."""
 
     def came(self, now: datetime, code: str, method: str, path: str, shown: str, address: str) -> None:
         """Count one. The example is the first of its minute: no query, no more of the credential than may be shown."""
@@ -57,11 +57,9 @@ class Strangers:
         counted.times += 1
 
     def pause(self, now: float) -> float:
-        """Seconds that the answer to one that has come by now, by a clock that only goes on, should wait."""
-        if int(now) != self._second:
-            self._second, self._in_second = int(now), 0
-        self._in_second += 1
-        return PAUSE if self._in_second > AT_ONCE else 0.0
+        """Seconds that the answer to one that comes now, by a clock that only goes on, should wait for its turn."""
+        self._due = max(self._due, now - AT_ONCE) + APART
+        return max(0.0, self._due - now)
 
     async def write_down(self, desk: Desk, writer_no: int) -> None:
         """Make durable what was counted; when that fails it is counted still. Raises one of AWAY."""

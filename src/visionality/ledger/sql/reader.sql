@@ -66,5 +66,6 @@ select coalesce(sum(weight) filter (where entry = 'call' or tags ->> 'entry' = '
  cross join lateral (select case when entry not in ('correction', 'true_up') or tags ->> 'correction' = 'rebooking' then 1
                                  when tags ->> 'correction' = 'reversal' then -1 else 0 end as weight) counted
  where org_id = %(org_id)s and created_at >= %(start)s and created_at < %(end)s
+   and (not %(original)s or entry <> 'correction')
    and (%(project_id)s::text is null or project_id = %(project_id)s)
    and (%(agent_sub)s::text is null or agent_sub = %(agent_sub)s);

@@ -26,6 +26,8 @@ from visionality.web.seats.lines import Line, line, places
 from visionality.web.seats.remembered import Remembered
 
 PAGE = 50
+ORIGINAL = "original"
+"""What `booked` says in an address where corrections are left out."""
 CHOICES_BACK = timedelta(days=31)
 """A project or an agent is offered as a filter when it had a row since this long before the month began."""
 
@@ -43,7 +45,8 @@ class Asked:
 
     def query(self, **more: str) -> str:
         """The query string of this filter, and more."""
-        given = {"project": self.wanted.project_id, "agent": self.wanted.agent_sub, **more}
+        booked = ORIGINAL if self.wanted.original else None
+        given = {"project": self.wanted.project_id, "agent": self.wanted.agent_sub, "booked": booked, **more}
         return urlencode({name: value for name, value in given.items() if value})
 
 
@@ -106,7 +109,7 @@ def _context(
         "newest_query": asked.query(),
         "paused_query": asked.query(live="off"),
         "poll_query": asked.query(seen=seen, newest=newest),
-        "filtered": bool(asked.wanted.project_id or asked.wanted.agent_sub),
+        "filtered": asked.wanted != Filter(),
     }
 
 
@@ -159,7 +162,8 @@ def _month_of(moment: datetime) -> tuple[datetime, datetime]:
 def _asked(given: Mapping[str, str]) -> Asked:
     """Raises BadRequest for what no link of ours says."""
     project, agent = (_text(given.get(name)) for name in ("project", "agent"))
-    return Asked(Filter(project, agent), _parsed_mark(given.get("before")), given.get("live") != "off")
+    wanted = Filter(project, agent, given.get("booked") == ORIGINAL)
+    return Asked(wanted, _parsed_mark(given.get("before")), given.get("live") != "off")
 
 
 def _text(value: str | None) -> str | None:
