@@ -194,3 +194,32 @@ def test_the_class_of_a_task_is_told_by_the_shape_of_the_request(wide, product):
     assert (row["task_class"], row["tags"]["task_class_reason"]) == ("review", "declared in x-vis-task-class")
     bound = Caller(product, issued(product, "--task-class", "docs"))
     assert chat(bound, **{"x-vis-task-class": "review"})[1]["task_class"] == "docs"
+
+
+AT = {"/chat/completions": "/v1/chat/completions"}
+"""Where a client's own address is not one of ours, that of the same dialect."""
+NOT_SERVED = {"/v1/fim/completions", "/v1/completions"}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FIXTURES.glob("*.json")))
+def test_every_clients_request_leaves_a_row_that_names_it_and_where_it_works(wide, name):
+    """A3 over the wire: what each fixture expects of its reader stands in the row of a real call."""
+    said, expected = fixture(name), fixture(name)["expects"]
+    if said["path"] in NOT_SERVED:
+        assert expected["evidence"] == []
+        return
+    said["path"] = AT.get(said["path"], said["path"])
+    row = sent(wide, said)
+    assert row["tags"].get("client", "") == f"{expected['client']} {expected['version']}".strip()
+    if row["attribution_level"] == 5:  # another of these was of the same session
+        assert (expected["evidence"], bool(expected["session"])) == ([], True)
+        return
+    branches = {one["branch"] for one in expected["evidence"] if one.get("branch")}
+    assert row["branch"] in (branches or {None})
+    remotes = {one["repo"] for one in expected["evidence"] if "/" in (one.get("repo") or "")}
+    named = remotes or {"bitbucket.org/arctrade/hpc-billing"}
+    if any(one.get("repo") for one in expected["evidence"]):
+        assert row["repo"] in named
+        assert row["attribution_level"] < 8 or "github.com/arctrade/hpc-billing" in remotes
+    elif not any(one.get("project") for one in expected["evidence"]):
+        assert (row["project_id"], row["attribution_level"]) == (None, 8)
