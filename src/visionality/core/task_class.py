@@ -7,16 +7,17 @@ person wrote. Unknown is an answer: None.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 TITLE, SUBAGENT, FILL_IN_MIDDLE, WITHOUT_TOOLS = "title", "subagent", "fill_in_middle", "without_tools"
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """What the rules may look at."""
 
     client: str = ""
@@ -31,7 +32,7 @@ class Shape:
     """Names of the tools on offer, in lower case."""
     traits: frozenset[str] = frozenset()
     model: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Of the caller, by their names in lower case."""
 
     @property
@@ -162,4 +163,7 @@ def classify(shape: Shape, rules: Iterable[Decides] = RULES) -> Answer | None:
     declared = (shape.declared or "").strip().lower()
     if NAME.fullmatch(declared):
         return Answer(declared, "declared in x-vis-task-class")
-    return next((Answer(rule.task_class, rule.reason) for rule in rules if rule.fits(shape)), None)
+    for rule in rules:
+        if rule.fits(shape):
+            return Answer(rule.task_class, rule.reason)
+    return None

@@ -41,6 +41,7 @@ CLIENTS = (
     aider,
 )
 """Those that a header tells before those that only their instructions tell."""
+_NOBODY = Found()
 
 
 def read(headers: Headers, document: Mapping[str, Any], path: str) -> Found:
@@ -50,6 +51,15 @@ def read(headers: Headers, document: Mapping[str, Any], path: str) -> Found:
 
 def found(request: Said) -> Found:
     """The same of a request whose parts are taken out already."""
-    by_client = next((one for client in CLIENTS if (one := client.read(request))), Found())
+    by_client = _by_client(request) or _NOBODY
     declared = explicit.read(request)
     return replace(by_client, evidence=declared + by_client.evidence) if declared else by_client
+
+
+def _by_client(request: Said) -> Found | None:
+    one: Found | None
+    for client in CLIENTS:
+        one = client.read(request)
+        if one is not None:
+            return one
+    return None

@@ -78,7 +78,7 @@ class Said:
 
 def heard(headers: Headers, document: Mapping[str, Any], path: str) -> Said:
     """The request, as the readers look at it."""
-    every = tuple((name.decode("latin-1").lower(), _text(value)) for name, value in headers)
+    every = tuple([(name.decode("latin-1").lower(), _text(value)) for name, value in headers])
     return Said(dict(reversed(every)), document, path, every)
 
 
@@ -236,6 +236,6 @@ def _opening(document: Mapping[str, Any]) -> Iterator[str]:
 def _text(value: bytes) -> str:
     """A header's value: UTF-8 where it is, as newer clients send it."""
     try:
-        return value[:READ].decode()
+        return value.decode() if len(value) <= READ else value[:READ].decode()
     except UnicodeDecodeError:
         return value[:READ].decode("latin-1")

@@ -11,6 +11,7 @@ _OPENING = 200
 _MOST_TOOLS = 256
 _LONGEST_NAME = 80
 _MOST_STOPS = 16
+_NONE: frozenset[str] = frozenset()
 _STOPS = ("<fim_", "<|fim_", "<\uff5cfim", "<PRE>", "<MID>")
 """How the marks begin that fill-in-the-middle models stop at."""
 
@@ -18,21 +19,21 @@ _STOPS = ("<fim_", "<|fim_", "<\uff5cfim", "<PRE>", "<MID>")
 def shape(said: Said, found: Found, model: str = "") -> Shape:
     """What of the request, and of the model that it asks for, the rules may look at."""
     document = said.document
-    tools = frozenset(islice(_tools(document), _MOST_TOOLS))
-    traits = {
-        TITLE: found.is_title,
-        SUBAGENT: found.is_subagent,
-        FILL_IN_MIDDLE: _fills_in(said.path, document),
-        WITHOUT_TOOLS: not tools,
-    }
+    tools = frozenset(islice(_tools(document), _MOST_TOOLS)) if document.get("tools") else _NONE
+    traits = (
+        TITLE if found.is_title else "",
+        SUBAGENT if found.is_subagent else "",
+        FILL_IN_MIDDLE if _fills_in(said.path, document) else "",
+        "" if tools else WITHOUT_TOOLS,
+    )
     return Shape(
         client=found.client,
         path=said.path.lstrip("/"),
         declared=said.headers.get("x-vis-task-class"),
-        openings=tuple(text[:_OPENING] for text in said.system),
+        openings=tuple([text[:_OPENING] for text in said.system]),
         command=found.command,
         tools=tools,
-        traits=frozenset(trait for trait, holds in traits.items() if holds),
+        traits=frozenset(filter(None, traits)),
         model=model,
         headers=said.headers,
     )
@@ -53,10 +54,10 @@ def _tools(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _fills_in(path: str, document: Mapping[str, Any]) -> bool:
     """Whether it is a completion with a text behind the gap, or one that stops where such models stop."""
-    stops = document.get("stop")
     if not path.endswith("/completions") or path.endswith("chat/completions"):
         return False
     if isinstance(document.get("suffix"), str) and document["suffix"]:
         return True
+    stops = document.get("stop")
     each = stops[:_MOST_STOPS] if isinstance(stops, list) else (stops,)
     return any(isinstance(stop, str) and stop.startswith(_STOPS) for stop in each)
