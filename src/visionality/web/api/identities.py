@@ -39,6 +39,8 @@ def table(request: HttpRequest, act: Act) -> HttpResponse:
 def agent(_request: HttpRequest, act: Act, agent_sub: str) -> HttpResponse:
     """One agent as it is now, and what was said of it from when on."""
     try:
+        if "\0" in agent_sub:  # which no text of the database can hold
+            raise Unknown
         now, periods = identity_of(act, agent_sub), periods_of(act, agent_sub)
     except Unknown:
         raise Problem(404, f"there is no agent {agent_sub}") from None
