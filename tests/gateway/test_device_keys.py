@@ -211,6 +211,12 @@ def test_an_exchange_that_makes_no_sense_is_refused(product, device, bad):
     assert (reply.status, reply.error["code"]) == (400, "bad_request")
 
 
+def test_an_exchange_in_bytes_that_are_no_text_is_refused_in_a_sentence(product, device):
+    headers = [("authorization", f"Bearer {device['handle']}"), ("content-type", "application/json")]
+    reply = ask(product.gateway, "POST", "/device-keys", headers, b'{"branch": "\xff"}')
+    assert (reply.status, reply.error["code"]) == (400, "bad_request")
+
+
 class TestLimits:
     """What holds for the credential holds for its keys."""
 

@@ -167,7 +167,9 @@ async def _derived(
             await _record(asking, way.kind_of_refusal, _of_refusal(refusal))
         raise
     key = await _signed(asking, claims)
-    detail = {"jti": claims.jti, "expires_at": str(claims.exp), "caller": _caller(headers)} | way.detail(claims)
+    detail = {"jti": claims.jti, "expires_at": str(claims.exp), "caller": _caller(headers)} | way.detail(
+        claims
+    )
     await _record(asking, way.kind, detail, claims)
     ends = datetime.fromtimestamp(claims.exp, UTC).isoformat().replace("+00:00", "Z")
     return way.document(claims, key, ends)

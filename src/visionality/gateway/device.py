@@ -56,7 +56,7 @@ async def _claims(asking: Asking) -> Claims:
 def _wanted(content: bytes) -> Wanted:
     try:
         wanted = _read(content)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, "bad_request", f"the body does not say what the key is for: {error}") from None
     for name in ("repo", "branch"):
         if not (getattr(wanted, name) or "").isprintable():
