@@ -26,7 +26,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 if sys.platform != "win32":
     import fcntl
@@ -36,14 +36,13 @@ WITHIN, GIT_WITHIN = 10.0, 2.0
 FRESH_FOR = 300
 """Seconds that a kept key must have left to be used without asking for a new one."""
 CREDENTIAL_ENV = "VIS_DEVICE_CREDENTIAL"
+GIT = "git.exe" if sys.platform == "win32" else "git"
 MARK, EARLIER = "# vis-credential:", "post-checkout.before-vis-credential"
 _CREDENTIAL = re.compile(r"(visk|vis2)_(live|test)_[A-Za-z0-9_-]{30,4000}")
-_GATEWAY = re.compile(
-    r"(https://[\w.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:\d+)?(/[\w./-]*)?", re.ASCII
-)
+_GATEWAY = re.compile(r"(?a)(https://[\w.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:\d+)?(/[\w./-]*)?")
 _REMOTE = re.compile(
     r"((?:https?|ssh|git|git\+ssh)://)(?:[^@/]*@)?([\w.-]+(?::\d+)?/[^@?#\s]{1,400})(?:[?#].*)?"
-    r"|(?:[^@/\\:]*@)?([A-Za-z0-9][\w.-]+:(?!//)[^@?#\s\\]{1,400})"
+    r"|(?:[^@/\\:]*@)?([A-Za-z0-9][\w.-]+:(?!//|:)[^@?#\s\\]{1,400})"
 )
 """A URL, or `user@host:path`. What stands before an `@` or behind a `?` may be a secret: it is in no group."""
 _MISREAD = (ValueError, KeyError, TypeError, AttributeError)
@@ -84,8 +83,7 @@ def main() -> int:
     commands.add_parser("status", help="say what is set up, and for whom")
     login = commands.add_parser("login", help="keep this device's credential, which it asks for")
     login.add_argument("--gateway", required=True, metavar="URL", help="such as https://ai.example.com")
-    hook = commands.add_parser("hook", help="have git refresh the key after each checkout")
-    hook.add_argument("act", choices=["install"])
+    commands.add_parser("hook", help="make a key at each checkout").add_argument("act", choices=["install"])
     given = parser.parse_args()
     os.umask(0o077)
     acts: dict[str, Callable[[], str]] = {"status": status, "hook": install_hook}
@@ -137,15 +135,16 @@ def exchange(device: Device, place: Checkout, until: float) -> Key:
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """A credential goes where it was sent, and nowhere else."""
+    """A credential goes where it was sent, and nowhere else; in the clear not to a proxy either."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 def _asked(request: Request, gateway: str) -> Key | Trouble:
+    opener = build_opener(_NoRedirect, ProxyHandler({} if request.type == "http" else None))
     try:
-        with build_opener(_NoRedirect).open(request, timeout=WITHIN) as answer:
+        with opener.open(request, timeout=WITHIN) as answer:
             said = json.loads(answer.read(1 << 16))
         ends = timegm(time.strptime(said["expires_at"], "%Y-%m-%dT%H:%M:%SZ"))
         return {"key": str(said["key"]), "agent": str(said["agent"]), "expires": ends}
@@ -176,9 +175,11 @@ def without_secrets(remote: str) -> str | None:
 
 
 def _git(*words: str) -> str | None:
-    """What git prints, or None."""
-    with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(["git", *words], capture_output=True, timeout=GIT_WITHIN, check=False)
+    """What git prints, or None. What is called git in the working directory is somebody else's, and is not run."""
+    with suppress(OSError, StopIteration, subprocess.TimeoutExpired):
+        places = (Path(folder, GIT) for folder in os.get_exec_path())
+        git = next(at for at in places if at.is_absolute() and at.is_file() and os.access(at, os.X_OK))
+        done = subprocess.run([git, *words], capture_output=True, timeout=GIT_WITHIN, check=False)
         return done.stdout.decode(errors="replace").strip() or None if done.returncode == 0 else None
     return None
 
@@ -192,6 +193,8 @@ def device() -> Device:
     credential = named or said.get("credential")
     if not gateway or not credential:
         raise Trouble("this device is not set up: run `vis-credential login --gateway URL`")
+    if not named and gateway.rstrip("/") != said.get("gateway"):
+        raise Trouble(f"VIS_GATEWAY is not what {_device_file()} is for: say {CREDENTIAL_ENV} beside it")
     return checked(gateway, credential, CREDENTIAL_ENV if named else str(_device_file()))
 
 
@@ -287,7 +290,7 @@ def _alone(file: Path, until: float) -> Iterator[None]:
 def _write(file: Path, said: dict[str, Any]) -> None:
     """Put a file in place whole, for its owner alone."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}")
+    unfinished = file.with_suffix(f".{os.urandom(8).hex()}")  # where nobody can have laid a link
     unfinished.write_text(json.dumps(said))
     unfinished.replace(file)
 

@@ -205,7 +205,7 @@ def test_a_refusal_is_told_and_a_kept_key_does_not_hide_it(device):
 
 
 def test_nothing_listens_and_nothing_hangs(device):
-    told = device.fails("key", VIS_GATEWAY="http://127.0.0.1:9")
+    told = device.fails("key", VIS_GATEWAY="http://127.0.0.1:9", VIS_DEVICE_CREDENTIAL=CREDENTIAL)
     assert "cannot be reached" in told
 
 
@@ -257,6 +257,93 @@ def test_a_device_that_is_not_set_up_says_how(device, tmp_path):
 def test_the_environment_sets_a_device_up_too(device, tmp_path):
     set_up = {"VIS_DEVICE_CREDENTIAL": CREDENTIAL, "VIS_GATEWAY": device.gateway.url}
     assert device.run("key", HOME=str(tmp_path / "build"), **set_up) == "vis2_live_one"
+
+
+def test_what_a_login_kept_is_sent_to_no_gateway_that_the_environment_names(device):
+    with running() as elsewhere:
+        elsewhere.answers = [answer("stolen")]
+        assert "VIS_DEVICE_CREDENTIAL" in device.fails("key", VIS_GATEWAY=elsewhere.url)
+        assert elsewhere.seen == []
+    assert device.run("key", VIS_GATEWAY=f"{device.gateway.url}/") == "vis2_live_one"
+
+
+def test_a_credential_in_the_clear_goes_through_no_proxy(device):
+    with running() as proxy:
+        assert device.run("key", http_proxy=proxy.url, all_proxy=proxy.url) == "vis2_live_one"
+        assert proxy.seen == []
+
+
+def test_a_program_called_git_in_a_repository_is_not_run(device):
+    trap = device.repo / "git"
+    trap.write_text("#!/bin/sh\necho bitbucket.org:arctrade/trap\n")
+    trap.chmod(0o755)
+    for path in (f":{os.environ['PATH']}", f".:{os.environ['PATH']}"):
+        device.run("key", PATH=path)
+    assert [asked["repo"] for asked in device.asked] == ["bitbucket.org:arctrade/hpc-billing.git"]
+
+
+def test_nothing_that_a_repository_sets_in_its_git_runs_a_command(device, tmp_path):
+    trap, sprung = tmp_path / "trap", tmp_path / "sprung"
+    trap.write_text(f"#!/bin/sh\ntouch {sprung}\n")
+    trap.chmod(0o755)
+    for name in (
+        "core.fsmonitor",
+        "core.pager",
+        "core.sshCommand",
+        "core.editor",
+        "remote.origin.uploadpack",
+    ):
+        device.git("config", name, str(trap))
+    for name in ("credential.helper", "alias.remote", "alias.rev-parse", "alias.symbolic-ref"):
+        device.git("config", name, f"!{trap}")
+    for name, value in {
+        "core.repositoryFormatVersion": "1",
+        "extensions.partialClone": "origin",
+        "protocol.ext.allow": "always",
+        "remote.origin.promisor": "true",
+        "remote.origin.url": f"ext::{trap}",
+    }.items():
+        device.git("config", name, value)
+    (device.repo / ".git/refs/heads" / BRANCH).write_text("1" * 40 + "\n")
+    device.run("key")
+    device.run("status")
+    assert "repo" not in device.asked[0]
+    assert not sprung.exists()
+
+
+def test_a_branch_and_a_folder_with_a_shells_words_in_their_names_run_nothing(device, tmp_path):
+    branch = "a;touch${IFS}sprung;$(touch${IFS}sprung)`touch${IFS}sprung`&'\""
+    folder = tmp_path / "$(touch sprung); touch sprung 'x"
+    device.repo.rename(folder)
+    there = Device(device.home, folder, device.gateway)
+    program = folder / "it's $(touch sprung)" / "vis_credential.py"
+    program.parent.mkdir()
+    shutil.copy(PROGRAM, program)
+    subprocess.run(
+        [sys.executable, str(program), "hook", "install"], cwd=folder, env=there.environment, timeout=PATIENCE, check=True
+    )  # fmt: skip
+    there.git("checkout", "--quiet", "-b", branch)
+    Product.until(None, lambda: [asked["branch"] for asked in there.asked] == [branch])
+    Product.until(None, lambda: len(kept(there)) == 3)
+    assert list(tmp_path.rglob("sprung")) == []
+
+
+def test_a_link_that_somebody_laid_into_the_cache_is_not_written_through(device, tmp_path):
+    device.run("key")
+    (key,) = (path for path in kept(device) if path.suffix == ".json" and path.name != "device.json")
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    key.unlink()
+    key.symlink_to(mine)
+    script = f"import os, sys; os.symlink({str(mine)!r}, {str(key.with_suffix(''))!r} + f'.{{os.getpid()}}')"
+    script += f"; os.execv(sys.executable, [sys.executable, {str(PROGRAM)!r}, 'key'])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=device.repo, env=device.environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.strip()) == (0, "vis2_live_one"), done.stderr
+    assert mine.read_text() == "mine"
+    assert not key.is_symlink()
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
 def test_status_says_for_whom_and_for_what(device):

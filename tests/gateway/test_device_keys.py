@@ -98,6 +98,12 @@ def test_every_exchange_is_a_row_of_key_events_that_leads_to_its_calls(product, 
     assert "s3cret" not in json.dumps(event["detail"])
 
 
+def test_a_caller_that_nothing_proves_is_no_part_of_the_row(product, device):
+    headers = [("authorization", f"Bearer {device['handle']}"), ("x-acc-caller", "svc:" + "x" * 9000)]
+    assert ask(product.gateway, "POST", "/device-keys", headers, b"{}").status == 201
+    assert events(product, "exchanged", device["id"])[0]["detail"]["caller"] == ""
+
+
 def test_a_key_can_be_checked_offline_and_says_what_it_is_for(product, device, tmp_path):
     key = exchanged(product, device["handle"], repo=REMOTE, branch=BRANCH, ttl_seconds=900)
     claims = claims_of(key)
@@ -194,6 +200,7 @@ def test_a_credential_claims_none_but_the_projects_that_it_lists(product):
         {"branch": "a\x1b[2J"},
         {"commit": "HEAD"},
         {"commit": "8f1c2d3g"},
+        {"commit": "8f1c2d3\n"},
         {"agent": "bob@arctrade"},
         {"project_id": "HPC"},
     ],
@@ -201,6 +208,12 @@ def test_a_credential_claims_none_but_the_projects_that_it_lists(product):
 )
 def test_an_exchange_that_makes_no_sense_is_refused(product, device, bad):
     reply = exchange(product, device["handle"], **bad)
+    assert (reply.status, reply.error["code"]) == (400, "bad_request")
+
+
+def test_an_exchange_in_bytes_that_are_no_text_is_refused_in_a_sentence(product, device):
+    headers = [("authorization", f"Bearer {device['handle']}"), ("content-type", "application/json")]
+    reply = ask(product.gateway, "POST", "/device-keys", headers, b'{"branch": "\xff"}')
     assert (reply.status, reply.error["code"]) == (400, "bad_request")
 
 
@@ -252,6 +265,19 @@ class TestRevocation:
         product.run("key", "revoke", lost["id"], "--reason", "the laptop was stolen")
         self.until_revoked(product, key, lost["handle"])
         assert exchange(product, lost["handle"]).error["code"] == "spend_token_revoked"
+
+    def test_a_rotation_for_a_leak_takes_the_keys_of_the_leaked_handle_with_it(self, product):
+        lost = issued(product, "--envelope")
+        keys = [exchanged(product, lost[form]) for form in ("handle", "envelope")]
+        assert all(product.status(key) == 200 for key in keys)
+        words = ("key", "rotate", lost["id"], "--reason", "leaked", "--overlap")
+        fresh = json.loads(product.run(*words, "1h", "--json"))["handle"]
+        product.until(lambda: exchange(product, fresh).status == 201)
+        of_the_old, of_the_new = exchanged(product, lost["handle"]), exchanged(product, fresh)
+        assert all(product.status(key) == 200 for key in (*keys, of_the_old, of_the_new))
+        last = json.loads(product.run(*words, "0m", "--json"))["handle"]
+        self.until_revoked(product, *keys, of_the_old, of_the_new, fresh)
+        product.until(lambda: product.status(exchanged(product, last)) == 200)
 
     def test_one_key_ends_by_itself(self, product, device):
         key, other = (exchanged(product, device["handle"]) for _ in range(2))

@@ -111,6 +111,7 @@ def test_what_is_the_callers_own_never_reaches_the_provider(caller):
         ("api-key", caller.key),
         ("x-goog-api-key", caller.key),
         ("x-mistaken", caller.key),
+        ("x-mistaken-too", "Bearer vis2_live_AgEx"),
         ("cookie", "session=1"),
         ("connection", "keep-alive, x-between"),
         ("x-between", "us"),

@@ -180,6 +180,11 @@ def test_a_token_that_makes_no_sense_is_not_minted(backend, parent, bad):
     assert (reply.status, reply.error["code"]) == (400, "bad_request")
 
 
+def test_bytes_that_are_no_text_mint_nothing(backend, parent):
+    reply = backend.post(parent, "/spend-tokens", b'{"cap_usd": "\xff"}')
+    assert (reply.status, reply.error["code"]) == (400, "bad_request")
+
+
 def test_a_stolen_key_without_its_binding_key_mints_nothing_and_the_audit_says_so(backend, parent, product):
     reply = backend.mint(parent, proof=None)
     assert (reply.status, reply.error["code"]) == (401, "binding_required")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.connecting import BILLING, FIX, HPC, KEYS, MERGED, SECRET, START, Desk, issue, page
+from jobs.connecting import BILLING, FIX, HPC, KEYS, MERGED, SECRET, START, Desk, issue, page, put_connector
 from product import Product
 from visionality.connectors.model import (
     Branch,
@@ -22,6 +22,7 @@ from visionality.connectors.model import (
 from visionality.core.sync_plan import FIRST_WAIT, LONGEST_WAIT, last_night, mode, wait_after
 from visionality.jobs.health import Spend, metrics
 from visionality.jobs.sync import _SQL, APART, Syncs, sync
+from visionality.runtime.ids import uuid7
 
 EPIC = issue("HPC-1100", level=1)
 STORY = issue("HPC-1234", parent_key="HPC-1100")
@@ -54,6 +55,24 @@ def test_a_first_run_reads_everything_and_the_next_what_changed_since_five_minut
     assert (target.kind, target.base_url, target.scope, secret) == (
         "jira_cloud", "https://arctrade.atlassian.net", ("HPC",), SECRET,
     )  # fmt: skip
+
+
+def test_a_credential_that_another_organisation_puts_in_for_it_is_none_of_it(desk):
+    other = uuid7()
+    with desk.database.as_role("vis_web", other) as connection:
+        connection.execute(
+            "insert into vis_control.organisation (id, slug, name, created_at) values (%s, 'other', 'Other', now())",
+            [other],
+        )
+    put_connector(desk.database, other, "jira_cloud", "jira", desk.now)
+    with desk.database.as_role("vis_web", other) as connection:
+        connection.execute(
+            """insert into vis_control.connector_secret (id, org_id, connector_id, purpose, sealed, organisation_key_id, made_at)
+               select %s, %s, %s, 'credential', 'theirs', id, now() + interval '1 year' from vis_control.organisation_key""",
+            [uuid7(), other, desk.connector_id],
+        )
+    assert desk.run(page(HPC))["error"] == ""
+    assert desk.service.given[-1][1] == SECRET
 
 
 def test_the_night_after_it_everything_is_read_again(desk):

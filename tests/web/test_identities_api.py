@@ -157,7 +157,15 @@ def test_a_csv_with_mistakes_is_refused_whole_with_every_line_and_field(program)
     assert program.get().content["items"] == []
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"{}", b"7", b"\xff", b"[" * 100_000])
+def test_so_many_mistakes_that_nobody_reads_them_are_counted_and_not_all_listed(program):
+    body = b"[" + b"1," * 1000 + b"1]"
+    problem = is_problem(program.ask("PUT", PATH, body, content_type="application/json"), 422)
+    assert "1001 mistakes" in problem["detail"]
+    assert "the first 1000 are listed" in problem["detail"]
+    assert len(problem["errors"]) == 1000
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}", b"7", b"\xff", b'"\xff"', b"[" * 100_000])
 def test_what_is_no_list_is_refused(program, body):
     is_problem(program.ask("PUT", PATH, body, content_type="application/json"), 422)
 
@@ -194,7 +202,8 @@ def test_a_query_that_cannot_be_is_refused_by_its_field(program, query):
 
 
 def test_an_agent_that_is_not_there_is_not_there(program):
-    is_problem(program.get(f"{PATH}/nobody@x"), 404)
+    for sub in ("nobody@x", "no%00body@x", "%FF"):
+        is_problem(program.get(f"{PATH}/{sub}"), 404)
 
 
 def test_without_a_live_token_nothing_is_told(office, program):

@@ -77,7 +77,7 @@ def read_list(content: bytes) -> list[tuple[int, Identity]]:
     """The agents of a JSON list, each with its place in it. Raises BadTable."""
     try:
         items = msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadTable([Mistake(1, f"this is no JSON: {error}")]) from None
     if not isinstance(items, list):
         raise BadTable([Mistake(1, "expected a list of agents: [{…}, {…}]")])

@@ -96,7 +96,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     pol: int
     """The policy revision that it was issued under."""
     rot: int = 0
-    """Which rotation of its grant it is."""
+    """Which rotation of its grant it is, or was exchanged for."""
     sub: str | None = None
     """The person, by the subject of single sign-on."""
     prj: str | None = None

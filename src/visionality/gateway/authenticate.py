@@ -81,7 +81,7 @@ def principal_of(gateway: Gateway, snapshot: Snapshot, key: str) -> Principal:
     at_rest = gateway.at_rest(key) if has_shape(key) else b""
     grant = snapshot.grants.get(at_rest)
     if grant is not None:
-        return Principal(grant, digest, ended=_ended(grant, at_rest, now))
+        return Principal(grant, digest, ended=_ended(grant, at_rest, now), rotation=_rotation(grant, at_rest))
     if is_well_formed(key):
         raise Stranger("spend_token_invalid", "this virtual key is not known here", shown(key))
     raise Stranger(
@@ -97,6 +97,11 @@ def _ended(grant: Grant, at_rest: bytes, now: datetime) -> str | None:
     return (
         None if is_current or (grant.previous_until is not None and now < grant.previous_until) else "revoked"
     )
+
+
+def _rotation(grant: Grant, at_rest: bytes) -> int:
+    """Which of its grant's handles it is."""
+    return grant.rotation if at_rest == grant.handle_hmac else grant.rotation - 1
 
 
 def signature(target: Target, headers: Headers) -> Signature | None:

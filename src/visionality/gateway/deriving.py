@@ -167,11 +167,18 @@ async def _derived(
             await _record(asking, way.kind_of_refusal, _of_refusal(refusal))
         raise
     key = await _signed(asking, claims)
-    caller = next((value.decode("latin-1") for name, value in headers if name == b"x-acc-caller"), "")
-    detail = {"jti": claims.jti, "expires_at": str(claims.exp), "caller": caller, **way.detail(claims)}
+    detail = {"jti": claims.jti, "expires_at": str(claims.exp), "caller": _caller(headers)} | way.detail(
+        claims
+    )
     await _record(asking, way.kind, detail, claims)
     ends = datetime.fromtimestamp(claims.exp, UTC).isoformat().replace("+00:00", "Z")
     return way.document(claims, key, ends)
+
+
+def _caller(headers: Headers) -> str:
+    """Whom the request names, where it also proves that: a proof that does not hold was refused before."""
+    named = dict(headers)
+    return named.get(b"x-acc-caller", b"").decode("latin-1") if b"x-acc-binding" in named else ""
 
 
 async def _signed(asking: Asking, claims: Claims) -> str:

@@ -1,7 +1,8 @@
 """`POST /device-keys`: the credential helper exchanges a device's credential for a short-lived key of one checkout (A1, K2).
 
 The key is the person's and says where they stand: repository, branch and commit, as git said on their device. It calls
-models and nothing else, draws on the budgets that its parent draws on, and ends with it. What it says of a place is
+models and nothing else, draws on the budgets that its parent draws on, and ends with it: with its rotation too, since a
+thief of a device's credential needs no second factor to make keys of it. What it says of a place is
 evidence of level 6 (docs/reference/attribution.md): it chooses among what the credential allows.
 """
 
@@ -30,7 +31,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     repo: Annotated[str, Meta(min_length=1, max_length=LONGEST)] | None = None
     """A remote as git prints it. One that no other machine could know counts as none."""
     branch: Annotated[str, Meta(min_length=1, max_length=LONGEST_BRANCH)] | None = None
-    commit: Annotated[str, Meta(pattern="^[0-9a-fA-F]{7,64}$")] | None = None
+    commit: Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{7,64}\Z")] | None = None
     ttl_seconds: Annotated[int, Meta(ge=SHORTEST_SECONDS, le=LONGEST_SECONDS)] = 3600
 
 
@@ -45,6 +46,7 @@ async def _claims(asking: Asking) -> Claims:
     bound = Bound(level, None, asking.principal.thumbprint, grant.callers)
     return replace(
         inherited(asking, bound, ends),
+        rot=asking.principal.rotation,
         rep=normalised(wanted.repo) if wanted.repo else None,
         brn=wanted.branch,
         cmt=wanted.commit.lower() if wanted.commit else None,
@@ -54,7 +56,7 @@ async def _claims(asking: Asking) -> Claims:
 def _wanted(content: bytes) -> Wanted:
     try:
         wanted = _read(content)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, "bad_request", f"the body does not say what the key is for: {error}") from None
     for name in ("repo", "branch"):
         if not (getattr(wanted, name) or "").isprintable():

@@ -44,7 +44,7 @@ _NOT_UP = _HOP_BY_HOP | {
     b"x-goog-fieldmask",
 }
 _NOT_UP_PREFIXES = (b"x-acc-", b"x-vis-", b"x-forwarded-", b"helicone-property-")
-_HANDLE = b"visk_live_"
+_OURS = (b"visk_live_", b"vis2_live_")
 _NOT_DOWN = _HOP_BY_HOP | {
     b"content-length",
     b"set-cookie",
@@ -72,7 +72,9 @@ def upwards(headers: Headers, sends: Headers = ()) -> Headers:
     kept = tuple(
         header
         for header in headers
-        if header[0] not in not_up and not header[0].startswith(_NOT_UP_PREFIXES) and _HANDLE not in header[1]
+        if header[0] not in not_up
+        and not header[0].startswith(_NOT_UP_PREFIXES)
+        and not any(mark in header[1] for mark in _OURS)
     )
     return kept + sends
 

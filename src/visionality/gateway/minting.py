@@ -59,7 +59,7 @@ async def _allowed(asking: Asking) -> Claims:
 def _wanted(content: bytes) -> Wanted:
     try:
         wanted = _read(content)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(400, "bad_request", f"the body does not say what token to mint: {error}") from None
     for name, most in _LONGEST.items():
         text = getattr(wanted, name)

@@ -30,5 +30,7 @@ class Principal:
     """The one binding key that it names; a handle goes with any live one of its service."""
     ended: str | None = None
     """Why the credential itself is over, whatever its grant allows: `revoked`, `expired` or `not_yet_valid`."""
+    rotation: int = 0
+    """Which rotation of its grant the credential is, or was made from."""
     checkout: Checkout | None = None
     """Of an exchanged key."""

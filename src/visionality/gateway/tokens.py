@@ -44,11 +44,11 @@ class Tokens:
         organisation = snapshot.organisations[grant.org_id]
         ended = _ended(organisation, grant, claims, now)
         if claims.par is None:
-            return Principal(grant, digest, None, claims.bnd.th, ended)
+            return Principal(grant, digest, None, claims.bnd.th, ended, claims.rot)
         narrow = narrowed(organisation, grant, claims)
         if claims.bud is None:
             checkout = Checkout(claims.jti, claims.rep, claims.brn, claims.cmt)
-            return Principal(narrow, digest, None, claims.bnd.th, ended, checkout)
+            return Principal(narrow, digest, None, claims.bnd.th, ended, claims.rot, checkout)
         return Principal(narrow, digest, claims.jti, claims.bnd.th, ended)
 
     def claims(self, snapshot: Snapshot, text: str, digest: bytes, now: datetime, monotonic: float) -> Claims:
@@ -109,7 +109,10 @@ def _ended(organisation: Organisation, grant: Grant, claims: Claims, now: dateti
     if claims.gen < organisation.epoch or claims.sgen < grant.person_epoch_now:
         return "revoked"
     if claims.par is not None:
-        return "revoked" if _uuid(claims.jti) in organisation.revoked_tokens else None
+        if _uuid(claims.jti) in organisation.revoked_tokens:
+            return "revoked"
+        if claims.bud is not None:  # it took a binding key to mint, so no thief of the handle did
+            return None
     if claims.rot == grant.rotation:
         return None
     follows = grant.previous_until is not None and now < grant.previous_until

@@ -16,10 +16,11 @@ select id from due where pg_try_advisory_xact_lock(hashtextextended('vis connect
 select pg_try_advisory_lock(hashtextextended('vis connector ' || %(connector_id)s, 0));
 
 -- name: sealed
+-- Of its own organisation only: whoever acts for another one may put a row in that names this connector.
 select c.org_id, c.kind, c.base_url, c.scope, c.account, c.ca_bundle, s.sealed, k.id, k.generation, k.wrapped
   from vis_control.connector c
-  join vis_control.connector_secret s on s.connector_id = c.id and s.purpose = 'credential'
-  join vis_control.organisation_key k on k.id = s.organisation_key_id
+  join vis_control.connector_secret s on s.connector_id = c.id and s.org_id = c.org_id and s.purpose = 'credential'
+  join vis_control.organisation_key k on k.id = s.organisation_key_id and k.org_id = c.org_id
  where c.id = %(connector_id)s
  order by s.made_at desc, s.id desc limit 1;
 

@@ -38,10 +38,13 @@ def table(request: HttpRequest, act: Act) -> HttpResponse:
 @under_a_token({"GET": _READS, "HEAD": _READS})
 def agent(_request: HttpRequest, act: Act, agent_sub: str) -> HttpResponse:
     """One agent as it is now, and what was said of it from when on."""
+    missing = Problem(404, f"there is no agent {agent_sub}")
+    if "\0" in agent_sub:  # which no text of the database can hold
+        raise missing
     try:
         now, periods = identity_of(act, agent_sub), periods_of(act, agent_sub)
     except Unknown:
-        raise Problem(404, f"there is no agent {agent_sub}") from None
+        raise missing from None
     told = [
         {
             "valid_from": one.valid_from,

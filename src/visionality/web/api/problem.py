@@ -1,7 +1,7 @@
 """Errors as a program reads them: application/problem+json (RFC 9457), with every mistake by its line and field."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.http import HttpResponse
 
@@ -18,6 +18,9 @@ TITLES = {
     500: "Failed",
     503: "Not available",
 }
+
+LISTED = 1000
+"""Mistakes that one answer lists: a body of one MiB can hold half a million."""
 
 
 class Problem(Exception):
@@ -44,14 +47,15 @@ class Problem(Exception):
         return answered(told, self.status, self.headers, "application/problem+json")
 
 
-def of_mistakes(mistakes: Iterable[Mistake], place: str) -> Problem:
+def of_mistakes(mistakes: Sequence[Mistake], place: str) -> Problem:
     """What is wrong in a table: `place` is what its lines are called, `line` or `item`."""
     errors = [
         {place: one.line, **({"field": one.field} if one.field else {}), "detail": one.words}
-        for one in mistakes
+        for one in mistakes[:LISTED]
     ]
-    count = "a mistake" if len(errors) == 1 else f"{len(errors)} mistakes"
-    return Problem(422, f"the identity table has {count}, and nothing of it was applied", errors)
+    count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    which = f"; the first {LISTED} are listed" if len(mistakes) > LISTED else ""
+    return Problem(422, f"the identity table has {count}, and nothing of it was applied{which}", errors)
 
 
 def answered(
