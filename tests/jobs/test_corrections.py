@@ -300,6 +300,52 @@ async def test_a_true_up_that_comes_late_follows_its_row_by_the_next_look(books)
     assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
 
 
+async def test_what_a_person_said_meanwhile_overrules_what_was_found_out(books):
+    """Whatever the order in which the two are carried out."""
+    waits = books.write(**said("s1", attribution_level=8))
+    books.write(**said("s1", project_id="HPC", attribution_level=4, confidence=60))
+    trued = books.write(cost_nusd=100, billed_nusd=100)
+    books.order([trued], "HPC")
+    await books.correct()
+    books.true_up(trued, -20)
+    books.order([waits, trued], "SOCE")
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 2
+    await books.correct()
+    booked_last = {one["corrects"]: one["project_id"] for one in books.corrections()}
+    assert booked_last == {waits["id"]: "SOCE", trued["id"]: "SOCE"}
+    assert books.by_project()["SOCE", "USD"][5] == 81
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
+
+
+async def test_what_is_billed_follows_the_markup_of_the_project_and_its_true_up_is_moved_once(books):
+    with books.database.as_role("vis_super") as connection:
+        connection.execute(
+            """insert into vis_control.markup (id, org_id, scope_kind, scope_value, multiplier, effective_from, created_at)
+               values (%s, %s, 'project', 'HPC', 1.25, now() - interval '1 day', now())""",
+            [uuid7(), books.org],
+        )
+    row = books.write(cost_nusd=100, billed_nusd=100)
+    books.order([row], "HPC")
+    await books.correct()
+    assert books.by_project() == {("HPC", "USD"): (0, 0, 0, 0, 0, 100, 125)}
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
+    books.true_up(row, -20)
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 1
+    await books.correct()
+    assert books.by_project() == {("HPC", "USD"): (0, 0, 0, 1, 0, 80, 100)}
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
+    books.order([row], "SOCE")
+    await books.correct()
+    assert books.by_project() == {("SOCE", "USD"): (0, 0, 0, 1, 0, 80, 80)}
+
+
+async def test_a_row_that_an_order_names_twice_is_moved_once(books):
+    row = books.write(cost_nusd=5)
+    correction_id = books.order([row, row], "HPC")
+    assert await books.correct() == 2
+    assert (books.done()[correction_id]["rows"], books.done()[correction_id]["missing"]) == (1, 0)
+
+
 def said(session: str, **columns) -> dict:
     return {"agent_sub": "alice", "tags": Jsonb({"session": session}), **columns}
 

@@ -35,7 +35,7 @@ select l.org_id, s.project_id, s.customer_id, s.task_id, s.epic_id, s.repo, s.br
  order by l.org_id, l.created_at, l.id;
 
 -- name: true_ups
--- Rows that were corrected and got a true-up later: their last re-booking is no longer the whole.
+-- Rows that were corrected and got a true-up later: with all that followed them they are no longer their last re-booking.
 with trued as (
   select distinct t.org_id, t.corrects from vis.request_logs t
    where t.corrects is not null and t.entry = 'true_up' and t.created_at > %(now)s - interval '48 hours'
@@ -53,7 +53,7 @@ select b.org_id, b.project_id, b.customer_id, b.task_id, b.epic_id, b.repo, b.br
    select sum(input_tokens) as input, sum(cache_read_tokens) as read, sum(cache_write_tokens) as written,
           sum(output_tokens) as output, sum(reasoning_tokens) as reasoning, sum(cost_nusd) as cost, sum(billed_nusd) as billed
      from vis.request_logs t
-    where t.org_id = r.org_id and t.corrects = r.id and t.entry = 'true_up' and t.currency = r.currency) u
+    where t.org_id = r.org_id and t.corrects = r.id and t.entry in ('true_up', 'correction') and t.currency = r.currency) u
  where (r.input_tokens + u.input, r.cache_read_tokens + u.read, r.cache_write_tokens + u.written, r.output_tokens + u.output,
         r.reasoning_tokens + u.reasoning, r.cost_nusd + u.cost, r.billed_nusd + u.billed)
     <> (b.input_tokens, b.cache_read_tokens, b.cache_write_tokens, b.output_tokens, b.reasoning_tokens, b.cost_nusd, b.billed_nusd)

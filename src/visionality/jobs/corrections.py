@@ -9,16 +9,29 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
 import asyncpg
 import msgspec
 import structlog
 
-from visionality.core.correction import AMOUNTS, NOT_COPIED, Order, Standing, corrected
+from visionality.core.allocation import Dated
+from visionality.core.correction import (
+    AMOUNTS,
+    NOT_COPIED,
+    NOTHING,
+    Order,
+    Standing,
+    corrected,
+    is_overtaken,
+)
+from visionality.core.money import rounded_nusd
+from visionality.core.pricing import exact_nusd
 from visionality.core.row import COLUMNS, Row
 from visionality.ledger.connection import AWAY
 from visionality.ledger.writer import LedgerWriter
+from visionality.registry.snapshot import MarkupRecord
 from visionality.runtime.clock import Clock
 from visionality.runtime.ids import uuid7
 from visionality.runtime.sql import statements
@@ -30,8 +43,9 @@ SLICE = 200
 """Rows in one transaction."""
 
 _SQL = statements("visionality.jobs", "corrections.sql")
-_NOTHING = (0,) * len(AMOUNTS)
 _rows_of = msgspec.json.Decoder(list[tuple[UUID, datetime]]).decode
+_counts_of = msgspec.json.Decoder(dict[str, int]).decode
+_texts_of = msgspec.json.Decoder(dict[str, str]).decode
 _tags_of = msgspec.json.Decoder(dict[str, str] | None).decode
 
 
@@ -70,7 +84,7 @@ class Corrector:
         for waiting in await connection.fetch(_SQL["open"]):
             (found,) = await connection.fetch(_SQL["order"], *waiting)
             order = Order(*(found[field.name] for field in fields(Order)))
-            appended += await self._carry_out(order, _rows_of(found["rows"]))
+            appended += await self._carry_out(order, list(dict.fromkeys(_rows_of(found["rows"]))))
         self.corrected += appended
         return appended
 
@@ -104,7 +118,8 @@ class _Slice:
         await self._lead(connection)
         made: list[Row] = []
         for standing in await self._standing(connection):
-            made += corrected(standing, self.order, self.clock())
+            if not is_overtaken(standing, self.order):
+                made += corrected(standing, self.order, self.clock())
         for row in made:
             row.id = uuid7()
         return made
@@ -126,24 +141,42 @@ class _Slice:
         at = [created_at for _, created_at in self.rows]
         rows = await connection.fetch(_SQL["rows"], order.org_id, ids, at, str(order.correction_id))
         ids = [row["id"] for row in rows]
-        true_ups = {
-            (found["corrects"], found["currency"]): tuple(found[name] for name in AMOUNTS)
-            for found in await connection.fetch(_SQL["true_ups"], order.org_id, ids)
-        }
+        true_ups, moved = [
+            {
+                (found["corrects"], found["currency"]): tuple(found[name] for name in AMOUNTS)
+                for found in await connection.fetch(_SQL["followed"], order.org_id, ids, entry)
+            }
+            for entry in ("true_up", "correction")
+        ]
         booked = {
             found["corrects"]: _row(found)
             for found in await connection.fetch(_SQL["booked"], order.org_id, ids)
         }
+        markups = await connection.fetch(_SQL["markups"], order.org_id)
+        dated = Dated(MarkupRecord(*record) for record in markups)
         return [
             Standing(
                 _row(found),
-                true_ups.get((found["id"], found["currency"]), _NOTHING),
+                true_ups.get((found["id"], found["currency"]), NOTHING),
                 booked.get(found["id"]),
                 found["project_gl_code"],
                 found["project_business_unit"],
+                moved.get((found["id"], found["currency"]), NOTHING),
+                _exact(found),
+                dated,
             )
             for found in rows
         ]
+
+
+def _exact(record: asyncpg.Record) -> Decimal | None:
+    """A row's cost before it was rounded; None where it is no sum of what the row holds."""
+    try:
+        usage, rates = _counts_of(record["usage"] or "{}"), _texts_of(record["rates"] or "{}")
+        exact = exact_nusd(usage, rates)
+    except (msgspec.ValidationError, KeyError, InvalidOperation):
+        return None
+    return exact if rounded_nusd(exact) == record["cost_nusd"] else None
 
 
 def _row(record: asyncpg.Record) -> Row:

@@ -24,13 +24,17 @@ select r.*, j.gl_code as project_gl_code, j.business_unit as project_business_un
                     where c.org_id = $1 and c.corrects = r.id and c.entry = 'correction' and c.tags ->> 'correction_id' = $4)
  order by w.place;
 
--- name: true_ups
--- What the true-ups of each row add.
+-- name: followed
+-- What the true-ups, or the corrections, of each row add up to.
 select corrects, currency, sum(input_tokens)::bigint as input_tokens, sum(cache_read_tokens)::bigint as cache_read_tokens,
        sum(cache_write_tokens)::bigint as cache_write_tokens, sum(output_tokens)::bigint as output_tokens,
        sum(reasoning_tokens)::bigint as reasoning_tokens, sum(cost_nusd)::bigint as cost_nusd,
        sum(billed_nusd)::bigint as billed_nusd
-  from vis.request_logs where org_id = $1 and corrects = any($2::uuid[]) and entry = 'true_up' group by 1, 2;
+  from vis.request_logs where org_id = $1 and corrects = any($2::uuid[]) and entry = $3 group by 1, 2;
+
+-- name: markups
+select markup_id, scope_kind, scope_value, multiplier, effective_from
+  from vis.markups_v1 where org_id = $1 order by effective_from, markup_id;
 
 -- name: booked
 -- The last re-booking of each row.
