@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 import structlog
 
-from visionality.core.allocation import Dated
+from visionality.core.allocation import Dated, Markup
 from visionality.core.correction import (
     AMOUNTS,
     NOT_COPIED,
@@ -153,7 +153,7 @@ class _Slice:
             for found in await connection.fetch(_SQL["booked"], order.org_id, ids)
         }
         markups = await connection.fetch(_SQL["markups"], order.org_id)
-        dated = Dated(MarkupRecord(*record) for record in markups)
+        dated: Dated[Markup] = Dated(MarkupRecord(*record) for record in markups)
         return [
             Standing(
                 _row(found),
