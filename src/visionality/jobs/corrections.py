@@ -8,7 +8,7 @@ steps, and two may work at once: no row is moved twice by one order. A last tran
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
@@ -39,6 +39,8 @@ from visionality.runtime.sql import statements
 log = structlog.get_logger()
 
 EVERY = 1.0
+LOOK_BACK = timedelta(days=1)
+"""How long before now an order may have got its id, where at the last look none waited."""
 SLICE = 200
 """Rows in one transaction."""
 
@@ -61,6 +63,7 @@ class Corrector:
         self._writer = writer
         self._clock = clock
         self._connection: asyncpg.Connection | None = None
+        self._since = UUID(int=0)
         self.corrected = 0
 
     async def run(self) -> None:
@@ -81,7 +84,10 @@ class Corrector:
         """Carry out every order there is now. Returns how many rows were appended. Raises Busy, and one of AWAY."""
         connection = await self._connected()
         appended = 0
-        for waiting in await connection.fetch(_SQL["open"]):
+        found_open = await connection.fetch(_SQL["open"], self._since)
+        if not found_open:
+            self._since = _first_id(self._clock() - LOOK_BACK)
+        for waiting in found_open:
             (found,) = await connection.fetch(_SQL["order"], *waiting)
             order = Order(*(found[field.name] for field in fields(Order)))
             appended += await self._carry_out(order, list(dict.fromkeys(_rows_of(found["rows"]))))
@@ -167,6 +173,11 @@ class _Slice:
             )
             for found in rows
         ]
+
+
+def _first_id(moment: datetime) -> UUID:
+    """Ids that are made from a moment on are not less (UUIDv7)."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def _exact(record: asyncpg.Record) -> Decimal | None:

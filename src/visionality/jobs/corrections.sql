@@ -1,9 +1,11 @@
 -- Corrections carried out, for asyncpg. Run as vis_writer.
 
 -- name: open
--- Orders that wait, in the order in which they were given.
+-- Orders that wait, in the order in which they were given, whose ids are not of before a moment: those that were carried out
+-- only ever get more.
 select o.org_id, o.correction_id from vis.correction_orders_v1 o
- where not exists (select from vis.correction_done d where d.org_id = o.org_id and d.correction_id = o.correction_id)
+ where o.correction_id >= $1
+   and not exists (select from vis.correction_done d where d.org_id = o.org_id and d.correction_id = o.correction_id)
  order by o.made_at, o.correction_id limit 100;
 
 -- name: order
