@@ -131,7 +131,8 @@ def is_overtaken(standing: Standing, order: Order) -> bool:
 
 def _entry(booked: Row, own: Row, order: Order, kind: str, of: Amounts, at: datetime) -> Row:
     """A correction row with that booking and those amounts."""
-    said = {name: text for name, text in (booked.tags or {}).items() if name not in _LEFT_BEHIND}
+    left_behind = _LEFT_BEHIND if kind == REBOOKING else _OWN_TAGS
+    said = {name: text for name, text in (booked.tags or {}).items() if name not in left_behind}
     values = (
         kind,
         str(order.correction_id),
