@@ -144,7 +144,20 @@ async def test_a_row_of_nobody_is_reversed_and_booked_again_and_stays_as_it_was(
     assert books.query("select * from vis.request_logs where entry = 'call'") == [before]
     done = books.done()[correction_id]
     assert (done["rows"], done["missing"]) == (1, 0)
-    assert done["moved"] == {"USD": {"reversed_nusd": "-5", "rebooked_nusd": "5"}}
+    assert done["moved"] == {"USD": {"rows": "1", "reversed_nusd": "-5", "rebooked_nusd": "5"}}
+
+
+async def test_an_order_of_two_currencies_tells_the_rows_of_each(books):
+    rows = [
+        books.write(cost_nusd=n, currency=currency) for n, currency in ((1, "USD"), (2, "USD"), (4, "EUR"))
+    ]
+    correction_id = books.order(rows, "HPC")
+    await books.correct()
+    moved = books.done()[correction_id]["moved"]
+    assert {currency: (sums["rows"], sums["rebooked_nusd"]) for currency, sums in moved.items()} == {
+        "USD": ("2", "3"),
+        "EUR": ("1", "4"),
+    }
 
 
 async def test_the_writers_numbers_have_no_gap(books):

@@ -48,8 +48,8 @@ select distinct on (corrects) * from vis.request_logs
 -- How many rows an order moved and what they add up to, from the rows themselves.
 insert into vis.correction_done (org_id, correction_id, done_at, rows, missing, moved)
 select $1, $2, $3, coalesce(sum(by_currency.rows), 0), $4 - coalesce(sum(by_currency.rows), 0),
-       coalesce(jsonb_object_agg(currency, jsonb_build_object('reversed_nusd', reversed::text, 'rebooked_nusd', rebooked::text)),
-                '{}')
+       coalesce(jsonb_object_agg(currency, jsonb_build_object('rows', by_currency.rows::text, 'reversed_nusd', reversed::text,
+                                                              'rebooked_nusd', rebooked::text)), '{}')
   from (select c.currency, count(*) filter (where c.tags ->> 'correction' = 'rebooking') as rows,
                coalesce(sum(c.cost_nusd) filter (where c.tags ->> 'correction' <> 'rebooking'), 0)::bigint as reversed,
                coalesce(sum(c.cost_nusd) filter (where c.tags ->> 'correction' = 'rebooking'), 0)::bigint as rebooked
