@@ -235,6 +235,16 @@ def test_a_correction_takes_back_what_was_split(org):
     assert org.report()[0] == [("A", "", "HPC", "USD", "0", "0", "2"), ("B", "", "HPC", "USD", "0", "0", "2")]
 
 
+def test_a_correction_is_divided_as_its_row_was_though_the_rule_has_changed(org):
+    org.split(rule("project:HPC", "A=0.5", "B=0.5"), rule("project:HPC", "A=0.9", "B=0.1", since=MIDDLE))
+    amounts = {"cost_nusd": 10, "billed_nusd": 10}
+    back = {"entry": "correction", "corrects": uuid7(), "cost_nusd": -10, "billed_nusd": -10}
+    back |= {"created_at": MIDDLE + MICRO, "tags": Jsonb({"of": NOVEMBER.isoformat()})}
+    org.add({"project_id": "HPC"} | amounts, {"project_id": "HPC"} | back)
+    assert org.report()[0] == [("A", "", "HPC", "USD", "0", "0", "2"), ("B", "", "HPC", "USD", "0", "0", "2")]
+    assert [line[4] for line in org.report(MIDDLE)[0]] == ["-0.000000005", "-0.000000005"]
+
+
 def test_a_row_without_any_code_is_a_line_too(org):
     org.add({"cost_nusd": 7, "billed_nusd": 8}, {"cost_center": "", "cost_nusd": 1, "billed_nusd": 1})
     assert org.report()[0] == [("", "", "", "USD", "0.000000008", "0.000000009", "2")]

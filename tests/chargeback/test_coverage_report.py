@@ -36,13 +36,13 @@ def ledger(cluster, template) -> Iterator[Database]:
 def covered(ledger) -> Callable[..., tuple[list[Share], Flagged]]:
     """The coverage of an organisation of its own that has these rows."""
 
-    def made(*rows: dict[str, Any], include_sandbox: bool = False) -> tuple[list[Share], Flagged]:
+    def made(*rows: dict[str, Any], **which: bool) -> tuple[list[Share], Flagged]:
         org_id = uuid7()
         with ledger.as_role("vis_writer") as connection:
             for row in rows:
                 insert(connection, "request_logs", smallest("request_logs", org_id, NOVEMBER) | row)
         with reading(ledger.dsn("vis_reader"), org_id, snapshot=True) as connection:
-            return coverage(connection, org_id, NOVEMBER, DECEMBER, include_sandbox=include_sandbox)
+            return coverage(connection, org_id, NOVEMBER, DECEMBER, **which)
 
     return made
 
@@ -97,6 +97,13 @@ def test_conflicts_and_denied_projects_are_counted_also_where_the_call_was_refus
         NOBODY,
     )
     assert flagged == Flagged(conflicts=2, denied=2)
+
+
+def test_a_conflict_that_was_corrected_is_no_longer_to_be_looked_at(covered):
+    flagged = {"id": uuid7(), "tags": Jsonb({"attribution_conflict": "x", "project_denied": "SOCE"})}
+    corrected = {"entry": "correction", "corrects": flagged["id"], "cost_nusd": 0}
+    assert covered(NOBODY | flagged, BY_KEY | corrected)[1] == Flagged(0, 0)
+    assert covered(NOBODY | flagged, BY_KEY | corrected, original=True)[1] == Flagged(1, 1)
 
 
 def test_what_was_not_served_and_what_was_simulated_is_no_spend(covered):

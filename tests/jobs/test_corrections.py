@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -25,6 +25,7 @@ from visionality.ledger.writer import LedgerWriter
 from visionality.runtime.clock import utc_now
 from visionality.runtime.ids import uuid7
 from visionality.runtime.settings import Settings
+from visionality.runtime.sql import statements
 
 PROJECTS = ("HPC", "SOCE", "CAISO-Q3")
 
@@ -143,7 +144,20 @@ async def test_a_row_of_nobody_is_reversed_and_booked_again_and_stays_as_it_was(
     assert books.query("select * from vis.request_logs where entry = 'call'") == [before]
     done = books.done()[correction_id]
     assert (done["rows"], done["missing"]) == (1, 0)
-    assert done["moved"] == {"USD": {"reversed_nusd": "-5", "rebooked_nusd": "5"}}
+    assert done["moved"] == {"USD": {"rows": "1", "reversed_nusd": "-5", "rebooked_nusd": "5"}}
+
+
+async def test_an_order_of_two_currencies_tells_the_rows_of_each(books):
+    rows = [
+        books.write(cost_nusd=n, currency=currency) for n, currency in ((1, "USD"), (2, "USD"), (4, "EUR"))
+    ]
+    correction_id = books.order(rows, "HPC")
+    await books.correct()
+    moved = books.done()[correction_id]["moved"]
+    assert {currency: (sums["rows"], sums["rebooked_nusd"]) for currency, sums in moved.items()} == {
+        "USD": ("2", "3"),
+        "EUR": ("1", "4"),
+    }
 
 
 async def test_the_writers_numbers_have_no_gap(books):
@@ -300,6 +314,52 @@ async def test_a_true_up_that_comes_late_follows_its_row_by_the_next_look(books)
     assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
 
 
+async def test_what_a_person_said_meanwhile_overrules_what_was_found_out(books):
+    """Whatever the order in which the two are carried out."""
+    waits = books.write(**said("s1", attribution_level=8))
+    books.write(**said("s1", project_id="HPC", attribution_level=4, confidence=60))
+    trued = books.write(cost_nusd=100, billed_nusd=100)
+    books.order([trued], "HPC")
+    await books.correct()
+    books.true_up(trued, -20)
+    books.order([waits, trued], "SOCE")
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 2
+    await books.correct()
+    booked_last = {one["corrects"]: one["project_id"] for one in books.corrections()}
+    assert booked_last == {waits["id"]: "SOCE", trued["id"]: "SOCE"}
+    assert books.by_project()["SOCE", "USD"][5] == 81
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
+
+
+async def test_what_is_billed_follows_the_markup_of_the_project_and_its_true_up_is_moved_once(books):
+    with books.database.as_role("vis_super") as connection:
+        connection.execute(
+            """insert into vis_control.markup (id, org_id, scope_kind, scope_value, multiplier, effective_from, created_at)
+               values (%s, %s, 'project', 'HPC', 1.25, now() - interval '1 day', now())""",
+            [uuid7(), books.org],
+        )
+    row = books.write(cost_nusd=100, billed_nusd=100)
+    books.order([row], "HPC")
+    await books.correct()
+    assert books.by_project() == {("HPC", "USD"): (0, 0, 0, 0, 0, 100, 125)}
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
+    books.true_up(row, -20)
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 1
+    await books.correct()
+    assert books.by_project() == {("HPC", "USD"): (0, 0, 0, 1, 0, 80, 100)}
+    assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
+    books.order([row], "SOCE")
+    await books.correct()
+    assert books.by_project() == {("SOCE", "USD"): (0, 0, 0, 1, 0, 80, 80)}
+
+
+async def test_a_row_that_an_order_names_twice_is_moved_once(books):
+    row = books.write(cost_nusd=5)
+    correction_id = books.order([row, row], "HPC")
+    assert await books.correct() == 2
+    assert (books.done()[correction_id]["rows"], books.done()[correction_id]["missing"]) == (1, 0)
+
+
 def said(session: str, **columns) -> dict:
     return {"agent_sub": "alice", "tags": Jsonb({"session": session}), **columns}
 
@@ -338,6 +398,63 @@ async def test_a_session_that_does_not_say_one_project_leaves_its_rows_in_the_qu
     for session, project, level in others:
         books.write(**said(session, project_id=project, attribution_level=level, confidence=60))
     assert look(books.database.dsn("vis_jobs"), utc_now()) == 0
+
+
+async def test_a_row_hears_what_its_session_said_from_a_day_before_it_on(books):
+    """The first row hears both projects, the second one only the later."""
+    now = utc_now()
+    for hours, columns in (
+        (40, {"project_id": "SOCE", "attribution_level": 4, "confidence": 60}),
+        (20, {"attribution_level": 8}),
+        (10, {"attribution_level": 8}),
+        (1, {"project_id": "HPC", "attribution_level": 2, "confidence": 95}),
+    ):
+        books.write(**said("s1", created_at=now - timedelta(hours=hours), **columns))
+    assert look(books.database.dsn("vis_jobs"), now) == 1
+    await books.correct()
+    _, last = books.corrections()
+    assert (last["tags"]["of"][:19], last["project_id"]) == (
+        (now - timedelta(hours=10)).isoformat()[:19],
+        "HPC",
+    )
+
+
+async def test_thousands_of_rows_of_one_session_are_looked_at_once_each(books):
+    """Compared pair by pair, these would be nine million."""
+    with books.database.as_role("vis_super") as connection:
+        row = smallest("request_logs", books.org, utc_now()) | {"agent_sub": "alice", "attribution_level": 8}
+        del row["id"], row["created_at"]
+        names = ", ".join(row)
+        marks = ", ".join(f"%({name})s" for name in row)
+        connection.execute(
+            f"""insert into vis.request_logs (id, created_at, project_id, tags, {names})
+                select gen_random_uuid(), now() - n * interval '1 second', case when n %% 2 = 0 then 'HPC' end,
+                       '{{"session": "s1"}}', {marks} from generate_series(1, 6000) n""",
+            row | {"attribution_level": 4},
+        )
+    asked, given = statements("visionality.jobs", "afterwards.sql")["sessions"], {"now": utc_now()}
+    with books.database.as_role("vis_jobs") as connection:
+        assert len(connection.execute(asked, given).fetchall()) == 3000
+        ((plan,),) = connection.execute(f"explain (analyze, format json) {asked}", given).fetchall()
+    assert max(_handled(plan[0]["Plan"])) <= 6000 * 2
+
+
+def _handled(node: dict) -> Iterator[float]:
+    """How many rows each step of a plan gave or left out, in all of its rounds."""
+    left_out = sum(node.get(name, 0) for name in ("Rows Removed by Filter", "Rows Removed by Join Filter"))
+    yield (node["Actual Rows"] + left_out) * node["Actual Loops"]
+    for below in node.get("Plans", ()):
+        yield from _handled(below)
+
+
+async def test_an_order_that_was_long_on_its_way_is_carried_out_though_nothing_waited_before(books):
+    async with books.corrector() as corrector:
+        assert await corrector.correct() == 0
+        early = UUID(
+            int=(int((utc_now() - timedelta(hours=1)).timestamp() * 1000) << 80) | (7 << 76) | (2 << 62)
+        )
+        books.order([books.write(cost_nusd=5)], "HPC", id=early)
+        assert await corrector.correct() == 2
 
 
 async def test_a_row_whose_own_evidence_leads_where_its_key_may_not_go_is_left_to_an_operator(books):

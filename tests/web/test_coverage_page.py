@@ -3,7 +3,9 @@
 import re
 from datetime import timedelta
 
+from visionality.core.correction import NOTHING, Order, Standing, corrected
 from visionality.runtime.clock import utc_now
+from visionality.runtime.ids import uuid7
 from web.rows import call, refused
 from web.test_ledger_page import words
 
@@ -17,6 +19,14 @@ def spend(nusd, level, **given):
     return call(
         cost_nusd=nusd, billed_nusd=nusd, attribution_level=level, **({"project_id": project} | given)
     )
+
+
+def settle(office, row):
+    """Book a row on HPC, as the resolver does."""
+    unsaid = dict.fromkeys(Order.__dataclass_fields__)
+    said = {"author": "resolver", "reason": "found", "project_id": "HPC", "level": 5, "confidence": 50}
+    order = Order(**(unsaid | said | {"org_id": office.org_id, "correction_id": uuid7()}))
+    office.write(*corrected(Standing(row, NOTHING), order, utc_now()))
 
 
 def part(page, name):
@@ -105,6 +115,28 @@ def test_what_is_on_no_project_comes_with_the_command_that_settles_it(office):
     assert "tidy@arctrade" not in agents
     assert f"{remote}: PROJECT" in repos
     assert "hpc-billing" not in repos
+
+
+def test_what_was_corrected_waits_nowhere_any_more(office):
+    waiting = spend(5, 8, agent_sub="settled-bot", repo="settled/repo", tags={"client": "aider"} | EVIDENCE)
+    still = spend(3, 8, agent_sub="other-bot", repo="other/repo", tags={"client": "cline"})
+    waiting, _ = office.write(waiting, still)
+    settle(office, waiting)
+    page = coverage(office)
+    assert "settled-bot" not in part(page, "agents")
+    assert "settled/repo" not in part(page, "repos")
+    assert "other-bot" in part(page, "agents")
+    tools = part(page, "tools")
+    assert "places in no map" not in tools
+    assert "nobody, or an operator 8 1 0.000000003 37.5 %" in part(page, "by-level")
+
+
+def test_a_level_that_was_corrected_away_has_no_line(office):
+    (waiting,) = office.write(spend(5, 8))
+    settle(office, waiting)
+    levels = part(coverage(office), "by-level")
+    assert "session 5 1" in levels
+    assert "nobody, or an operator" not in levels
 
 
 def test_an_installation_without_spend_says_so(office):

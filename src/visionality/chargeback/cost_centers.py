@@ -1,13 +1,14 @@
 """The chargeback by cost center: a line for each cost center, general-ledger code and project (promise B3).
 
 A row's cost, and what is billed for it, go to the cost centers of the split that is in force at its moment, each by largest
-remainder; without a split they go to the row's own cost center and code. The totals are the ledger's to the last nano-dollar.
+remainder; without a split they go to the row's own cost center and code. A correction is divided as the row that it
+corrects. The totals are the ledger's to the last nano-dollar.
 """
 
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -22,6 +23,7 @@ from visionality.runtime.sql import statements
 
 COLUMNS = ("cost_center", "gl_code", "project_id", "currency", "cost_usd", "billed_usd", "rows")
 
+_BEFORE_ANY_RULE = datetime.min.replace(tzinfo=UTC)
 _ALL_OF_IT = (Decimal(1),)
 _FORMULA = re.compile(r"[-=+@\t\r\n＝＋－＠]")  # noqa: RUF001 -- as `guard` in chargeback.sql
 _QUOTED = re.compile(r'[",\r\n]')
@@ -122,13 +124,13 @@ def write(
     `original` leaves corrections out.
     """
     rules = _splits(connection, org_id)
-    changes = sorted({rule.effective_from for rule in rules if start < rule.effective_from < end})
+    changes = sorted({rule.effective_from for rule in rules if rule.effective_from < end})
     scopes = {
         kind: [rule.scope_value for rule in rules if rule.scope_kind == kind]
         for kind in ("project", "team", "customer")
     }
     where = rows_of(org_id, start, end, wanted, include_sandbox=include_sandbox, original=original)
-    report = _Report(rules, [start, *changes])
+    report = _Report(rules, [_BEFORE_ANY_RULE, *changes])
     amounts = sql.SQL(_SQL["amounts"]).format(filter=where, changes=sql.Literal(changes), **scopes)
     with connection.cursor().copy(amounts) as copy:
         for row in copy.rows():

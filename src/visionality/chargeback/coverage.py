@@ -13,6 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from visionality.chargeback.filter import asked_of, rows_of
 from visionality.chargeback.task_report import composed
@@ -77,7 +78,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """Calls, served or not, on whose project something is to be looked at."""
+    """Calls, served or not, on whose project something is to be looked at, as no correction has settled it."""
 
     conflicts: int
     """Whose evidence disagrees."""
@@ -98,7 +99,7 @@ def coverage(
     served = rows_of(org_id, start, end, {}, include_sandbox=include_sandbox, original=original)
     asked = asked_of(org_id, start, end, {}, include_sandbox=include_sandbox)
     found = _shares(connection.execute(composed("coverage", served)).fetchall())
-    flagged = connection.execute(composed("flagged", asked)).fetchone()
+    flagged = connection.execute(composed("flagged", asked, original=sql.Literal(original))).fetchone()
     assert flagged is not None
     return found, Flagged(flagged["conflicts"], flagged["denied"])
 

@@ -64,7 +64,11 @@ def lately(
         others += row["others"]
     return Lately(
         days=dict(sorted(days.items())),
-        levels=dict(sorted(levels.items(), key=lambda one: one[0] or 0)),
+        levels=dict(
+            sorted(
+                ((level, its) for level, its in levels.items() if its != Sum()), key=lambda one: one[0] or 0
+            )
+        ),
         whole=whole,
         unattributed=unattributed,
         tools=_tools(_of(rows, "client")),
@@ -94,5 +98,7 @@ def _tools(rows: list[dict[str, Any]]) -> list[Tool]:
 
 
 def _largest(rows: list[dict[str, Any]], name: str) -> list[tuple[str | None, Sum]]:
-    found = [(row[name], Sum(row["calls"], row["cost_nusd"])) for row in rows]
+    found = [
+        (row[name], Sum(row["calls"], row["cost_nusd"])) for row in rows if row["calls"] or row["cost_nusd"]
+    ]
     return sorted(found, key=lambda one: (-one[1].cost_nusd, -one[1].calls, one[0] or ""))

@@ -161,13 +161,14 @@ def _carried_out(here: Installation, ids: list[UUID]) -> list["Done"]:
 
 def _tell(one: "Done", project: str, *, in_json: bool) -> None:
     for currency, sums in sorted(one.moved.items()):
+        rows = int(sums["rows"])
         reversed_usd, rebooked_usd = usd(int(sums["reversed_nusd"])), usd(int(sums["rebooked_nusd"]))
         if in_json:
-            record = {"rows": one.rows, "currency": currency, "reversed_usd": reversed_usd}
+            record = {"rows": rows, "currency": currency, "reversed_usd": reversed_usd}
             show(record | {"rebooked_usd": rebooked_usd, "project": project})
         else:
             click.echo(
-                f"{one.rows} rows: reversed {reversed_usd} {currency}, booked again on {project} {rebooked_usd} {currency}"
+                f"{rows} rows: reversed {reversed_usd} {currency}, booked again on {project} {rebooked_usd} {currency}"
             )
     if one.missing:
         raise click.ClickException(f"{one.missing} rows were not found and are as they were")

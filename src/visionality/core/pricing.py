@@ -105,7 +105,12 @@ def cost_of(counts: Mapping[str, int], card: RateCard | None) -> Price:
 
 def recomputed_nusd(counts: Mapping[str, int], rates: Mapping[str, str]) -> int:
     """The cost of a row from what the row stores, for whoever does not believe it."""
-    return rounded_nusd(_exact_nusd(counts, {bucket: Decimal(rates[bucket]) for bucket in counts}))
+    return rounded_nusd(exact_nusd(counts, rates))
+
+
+def exact_nusd(counts: Mapping[str, int], rates: Mapping[str, str]) -> Decimal:
+    """The same before it is rounded. Raises KeyError where a rate is missing, and InvalidOperation where one is no number."""
+    return _exact_nusd(counts, {bucket: Decimal(rates[bucket]) for bucket in counts})
 
 
 def stated_by(rates: Mapping[str, str] | None) -> str | None:

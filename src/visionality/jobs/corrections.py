@@ -8,17 +8,30 @@ steps, and two may work at once: no row is moved twice by one order. A last tran
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
 import asyncpg
 import msgspec
 import structlog
 
-from visionality.core.correction import AMOUNTS, NOT_COPIED, Order, Standing, corrected
+from visionality.core.allocation import Dated, Markup
+from visionality.core.correction import (
+    AMOUNTS,
+    NOT_COPIED,
+    NOTHING,
+    Order,
+    Standing,
+    corrected,
+    is_overtaken,
+)
+from visionality.core.money import rounded_nusd
+from visionality.core.pricing import exact_nusd
 from visionality.core.row import COLUMNS, Row
 from visionality.ledger.connection import AWAY
 from visionality.ledger.writer import LedgerWriter
+from visionality.registry.snapshot import MarkupRecord
 from visionality.runtime.clock import Clock
 from visionality.runtime.ids import uuid7
 from visionality.runtime.sql import statements
@@ -26,12 +39,15 @@ from visionality.runtime.sql import statements
 log = structlog.get_logger()
 
 EVERY = 1.0
+LOOK_BACK = timedelta(days=1)
+"""How long before now an order may have got its id, where at the last look none waited."""
 SLICE = 200
 """Rows in one transaction."""
 
 _SQL = statements("visionality.jobs", "corrections.sql")
-_NOTHING = (0,) * len(AMOUNTS)
 _rows_of = msgspec.json.Decoder(list[tuple[UUID, datetime]]).decode
+_counts_of = msgspec.json.Decoder(dict[str, int]).decode
+_texts_of = msgspec.json.Decoder(dict[str, str]).decode
 _tags_of = msgspec.json.Decoder(dict[str, str] | None).decode
 
 
@@ -47,6 +63,7 @@ class Corrector:
         self._writer = writer
         self._clock = clock
         self._connection: asyncpg.Connection | None = None
+        self._since = UUID(int=0)
         self.corrected = 0
 
     async def run(self) -> None:
@@ -67,10 +84,13 @@ class Corrector:
         """Carry out every order there is now. Returns how many rows were appended. Raises Busy, and one of AWAY."""
         connection = await self._connected()
         appended = 0
-        for waiting in await connection.fetch(_SQL["open"]):
+        found_open = await connection.fetch(_SQL["open"], self._since)
+        if not found_open:
+            self._since = _first_id(self._clock() - LOOK_BACK)
+        for waiting in found_open:
             (found,) = await connection.fetch(_SQL["order"], *waiting)
             order = Order(*(found[field.name] for field in fields(Order)))
-            appended += await self._carry_out(order, _rows_of(found["rows"]))
+            appended += await self._carry_out(order, list(dict.fromkeys(_rows_of(found["rows"]))))
         self.corrected += appended
         return appended
 
@@ -104,7 +124,8 @@ class _Slice:
         await self._lead(connection)
         made: list[Row] = []
         for standing in await self._standing(connection):
-            made += corrected(standing, self.order, self.clock())
+            if not is_overtaken(standing, self.order):
+                made += corrected(standing, self.order, self.clock())
         for row in made:
             row.id = uuid7()
         return made
@@ -126,24 +147,47 @@ class _Slice:
         at = [created_at for _, created_at in self.rows]
         rows = await connection.fetch(_SQL["rows"], order.org_id, ids, at, str(order.correction_id))
         ids = [row["id"] for row in rows]
-        true_ups = {
-            (found["corrects"], found["currency"]): tuple(found[name] for name in AMOUNTS)
-            for found in await connection.fetch(_SQL["true_ups"], order.org_id, ids)
-        }
+        true_ups, moved = [
+            {
+                (found["corrects"], found["currency"]): tuple(found[name] for name in AMOUNTS)
+                for found in await connection.fetch(_SQL["followed"], order.org_id, ids, entry)
+            }
+            for entry in ("true_up", "correction")
+        ]
         booked = {
             found["corrects"]: _row(found)
             for found in await connection.fetch(_SQL["booked"], order.org_id, ids)
         }
+        markups = await connection.fetch(_SQL["markups"], order.org_id)
+        dated: Dated[Markup] = Dated(MarkupRecord(*record) for record in markups)
         return [
             Standing(
                 _row(found),
-                true_ups.get((found["id"], found["currency"]), _NOTHING),
+                true_ups.get((found["id"], found["currency"]), NOTHING),
                 booked.get(found["id"]),
                 found["project_gl_code"],
                 found["project_business_unit"],
+                moved.get((found["id"], found["currency"]), NOTHING),
+                _exact(found),
+                dated,
             )
             for found in rows
         ]
+
+
+def _first_id(moment: datetime) -> UUID:
+    """Ids that are made from a moment on are not less (UUIDv7)."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def _exact(record: asyncpg.Record) -> Decimal | None:
+    """A row's cost before it was rounded; None where it is no sum of what the row holds."""
+    try:
+        usage, rates = _counts_of(record["usage"] or "{}"), _texts_of(record["rates"] or "{}")
+        exact = exact_nusd(usage, rates)
+    except (msgspec.ValidationError, KeyError, InvalidOperation):
+        return None
+    return exact if rounded_nusd(exact) == record["cost_nusd"] else None
 
 
 def _row(record: asyncpg.Record) -> Row:

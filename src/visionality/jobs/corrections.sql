@@ -1,9 +1,11 @@
 -- Corrections carried out, for asyncpg. Run as vis_writer.
 
 -- name: open
--- Orders that wait, in the order in which they were given.
+-- Orders that wait, in the order in which they were given, whose ids are not of before a moment: those that were carried out
+-- only ever get more.
 select o.org_id, o.correction_id from vis.correction_orders_v1 o
- where not exists (select from vis.correction_done d where d.org_id = o.org_id and d.correction_id = o.correction_id)
+ where o.correction_id >= $1
+   and not exists (select from vis.correction_done d where d.org_id = o.org_id and d.correction_id = o.correction_id)
  order by o.made_at, o.correction_id limit 100;
 
 -- name: order
@@ -24,13 +26,17 @@ select r.*, j.gl_code as project_gl_code, j.business_unit as project_business_un
                     where c.org_id = $1 and c.corrects = r.id and c.entry = 'correction' and c.tags ->> 'correction_id' = $4)
  order by w.place;
 
--- name: true_ups
--- What the true-ups of each row add.
+-- name: followed
+-- What the true-ups, or the corrections, of each row add up to.
 select corrects, currency, sum(input_tokens)::bigint as input_tokens, sum(cache_read_tokens)::bigint as cache_read_tokens,
        sum(cache_write_tokens)::bigint as cache_write_tokens, sum(output_tokens)::bigint as output_tokens,
        sum(reasoning_tokens)::bigint as reasoning_tokens, sum(cost_nusd)::bigint as cost_nusd,
        sum(billed_nusd)::bigint as billed_nusd
-  from vis.request_logs where org_id = $1 and corrects = any($2::uuid[]) and entry = 'true_up' group by 1, 2;
+  from vis.request_logs where org_id = $1 and corrects = any($2::uuid[]) and entry = $3 group by 1, 2;
+
+-- name: markups
+select markup_id, scope_kind, scope_value, multiplier, effective_from
+  from vis.markups_v1 where org_id = $1 order by effective_from, markup_id;
 
 -- name: booked
 -- The last re-booking of each row.
@@ -42,8 +48,8 @@ select distinct on (corrects) * from vis.request_logs
 -- How many rows an order moved and what they add up to, from the rows themselves.
 insert into vis.correction_done (org_id, correction_id, done_at, rows, missing, moved)
 select $1, $2, $3, coalesce(sum(by_currency.rows), 0), $4 - coalesce(sum(by_currency.rows), 0),
-       coalesce(jsonb_object_agg(currency, jsonb_build_object('reversed_nusd', reversed::text, 'rebooked_nusd', rebooked::text)),
-                '{}')
+       coalesce(jsonb_object_agg(currency, jsonb_build_object('rows', by_currency.rows::text, 'reversed_nusd', reversed::text,
+                                                              'rebooked_nusd', rebooked::text)), '{}')
   from (select c.currency, count(*) filter (where c.tags ->> 'correction' = 'rebooking') as rows,
                coalesce(sum(c.cost_nusd) filter (where c.tags ->> 'correction' <> 'rebooking'), 0)::bigint as reversed,
                coalesce(sum(c.cost_nusd) filter (where c.tags ->> 'correction' = 'rebooking'), 0)::bigint as rebooked

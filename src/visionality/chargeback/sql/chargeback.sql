@@ -27,13 +27,14 @@ select scope_kind, scope_value, parts, effective_from from vis.splits_v1 where o
 
 -- name: amounts
 -- Rows of scopes that have no split are added up, those of others come one by one. `moment` counts the changes of the
--- rules up to a row.
+-- rules up to a row; a correction is of the moment of the row that it corrects, so that it takes back what was split then.
 copy (
   with counted as (
     select coalesce(cost_center, '') as cost_center, coalesce(gl_code, '') as gl_code,
            coalesce(project_id, '') as project_id, currency,
            coalesce(team_id, '') as team_id, coalesce(customer_id, '') as customer_id,
-           width_bucket(created_at, {changes}::timestamptz[]) as moment, cost_nusd, billed_nusd,
+           width_bucket(coalesce(case when entry = 'correction' then (tags ->> 'of')::timestamptz end, created_at),
+                        {changes}::timestamptz[]) as moment, cost_nusd, billed_nusd,
            coalesce(project_id = any({project}::text[]), false) or coalesce(team_id = any({team}::text[]), false)
              or coalesce(customer_id = any({customer}::text[]), false) as is_in_scope
       from vis.request_logs where {filter})

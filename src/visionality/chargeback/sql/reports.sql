@@ -106,6 +106,9 @@ select case when grouping(day) = 0 then 'day' when grouping(client) = 0 then 'cl
 having is_nobodys is distinct from false;
 
 -- name: flagged
+-- What a correction has settled is no longer to be looked at, but where rows are shown as they were booked at first.
 select count(*) filter (where tags ? 'attribution_conflict') as conflicts,
        count(*) filter (where tags ? 'project_denied') as denied
-  from vis.request_logs where {filter} and entry = 'call';
+  from vis.request_logs r where {filter} and entry = 'call'
+   and ({original} or not exists (select from vis.request_logs c
+                                   where c.org_id = r.org_id and c.corrects = r.id and c.entry = 'correction'));

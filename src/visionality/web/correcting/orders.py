@@ -34,7 +34,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """An order that was carried out. Nano-dollars per currency: those reversed, and those booked again."""
+    """An order that was carried out. Per currency its rows, and the nano-dollars reversed and booked again."""
 
     rows: int
     missing: int
