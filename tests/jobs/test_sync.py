@@ -1,7 +1,9 @@
 """Connectors are read whole, then by what changed; what goes wrong leaves what was there, and is told once (A4, P1)."""
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -9,16 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.connecting import BILLING, FIX, HPC, KEYS, MERGED, SECRET, START, Desk, issue, page
+from jobs.connecting import BILLING, FIX, HPC, KEYS, MERGED, SECRET, START, Desk, issue, page, put_connector
 from product import Product
 from visionality.connectors.model import (
     Branch,
     ConnectorFault,
     CredentialRefused,
     Issue,
+    Page,
     Paused,
     TrackerProject,
 )
+from visionality.connectors.services import Target
 from visionality.core.sync_plan import FIRST_WAIT, LONGEST_WAIT, last_night, mode, wait_after
 from visionality.jobs.health import Spend, metrics
 from visionality.jobs.sync import _SQL, APART, Syncs, sync
@@ -353,3 +357,81 @@ def test_a_night_has_begun_within_the_last_day_and_makes_one_full_run(now, zone)
 
 def until(condition) -> None:
     Product.until(None, condition)
+
+
+def test_control_characters_in_what_a_service_says_of_itself_stop_nothing(desk):
+    state = desk.run(
+        page(HPC, doing="issues of \0H\x1bPC\ud83d"), ConnectorFault("said \0 and \ud83d\x1b[2J")
+    )
+    assert (state["failures"], state["error"]) == (1, "said  and [2J")
+    assert [kind for kind, _ in desk.alerts()] == ["connector_failed"]
+
+
+def test_a_title_with_codes_of_a_terminal_is_stored_without_them(desk):
+    desk.run(page(issue("HPC-1", summary="red \x1b[31mtitle\x9b\n")))
+    assert desk.rows("select summary from vis_control.tracked_issue") == [{"summary": "red [31mtitle"}]
+
+
+def test_another_credential_that_comes_while_one_fails_is_tried_at_once(desk):
+    given = desk.now + timedelta(seconds=20)
+
+    def renew() -> None:
+        desk.database.run(f"update vis_control.connector_run set next_at = '{given}'")
+        desk.later(seconds=30)
+
+    assert desk.run(page(HPC), renew, CredentialRefused("it has ended"))["next_at"] == given
+
+
+def test_a_run_that_cannot_even_be_written_up_is_not_begun_again_at_once_and_stops_no_other(
+    desk, monkeypatch
+):
+    """A fault of our own in one thread: the others are read, and it waits."""
+    other = Desk(desk.database, desk.org, "jira_dc", "other")
+    began: list[UUID] = []
+
+    def broken(*given: object) -> None:
+        began.append(given[4])
+        if given[4] == desk.connector_id:
+            raise UnicodeError("half a character")
+        sync(*given)
+
+    monkeypatch.setattr("visionality.jobs.sync.sync", broken)
+    other.service.runs = [[page(HPC)]]
+    syncs = Syncs(desk.database.dsn("vis_jobs"), KEYS, desk.clock, other.service.connect)
+    syncs.start()
+    try:
+        until(lambda: other.state()["succeeded_at"])
+        desk.later(minutes=11)
+        other.service.runs = [[page()]]
+        until(lambda: other.state()["number"] == 2)
+    finally:
+        syncs.stop()
+    assert began.count(desk.connector_id) == 1
+
+
+def test_many_services_that_have_us_wait_do_not_keep_another_from_being_read(desk):
+    waiting = threading.Event()
+
+    class Slow:
+        def changes(self, since: datetime | None) -> Iterator[Page]:
+            waiting.wait(30)
+            yield page()
+
+    def connect(target: Target, *given: object) -> object:
+        return desk.service if target.kind == "jira_cloud" else Slow()
+
+    later = START + timedelta(seconds=1)
+    slow = [put_connector(desk.database, desk.org, "github", f"slow{n}", START) for n in range(6)]
+    desk.database.run(
+        f"update vis_control.connector_run set next_at = '{later}' where connector_id = '{desk.connector_id}'"
+    )
+    desk.service.runs = [[page(HPC)]]
+    desk.later(seconds=2)
+    syncs = Syncs(desk.database.dsn("vis_jobs"), KEYS, desk.clock, connect)
+    syncs.start()
+    try:
+        until(lambda: desk.state()["succeeded_at"])
+    finally:
+        waiting.set()
+        syncs.stop()
+    assert len(slow) > 4
