@@ -159,6 +159,9 @@ def next_page(answer: Answer) -> str | None:
 class Bitbucket:
     """git_host.Host. `account` is the e-mail that goes with an API token, or empty for an access token."""
 
+    is_counted = True
+    """1,000 calls an hour ("API request limits")."""
+
     def __init__(self, account: str, scope: tuple[str, ...]) -> None:
         self.account = account
         self.scope = scope
