@@ -178,3 +178,8 @@ def test_pull_requests_of_a_quiet_repository_are_asked_once_an_hour_and_none_is_
         bitbucket.now = NOW + timedelta(minutes=minutes)
         found += bitbucket.said(PullRequest, bitbucket.now - timedelta(minutes=15))
     assert 50 in {one.number for one in found}
+
+
+def test_repositories_are_listed_in_an_order_that_holds_while_they_are_read(bitbucket):
+    bitbucket.pages()
+    assert {one.one("sort") for one in bitbucket.service.asked("/repositories/arctrade")} == {"created_on"}

@@ -25,7 +25,8 @@ from visionality.connectors.model import (
 from visionality.connectors.services import Target
 from visionality.core.sync_plan import FIRST_WAIT, LONGEST_WAIT, last_night, mode, wait_after
 from visionality.jobs.health import Spend, metrics
-from visionality.jobs.sync import _SQL, APART, Syncs, sync
+from visionality.jobs.sync import _SQL, APART, LAST_PAGE, Syncs, sync
+from visionality.runtime.ids import uuid7
 
 EPIC = issue("HPC-1100", level=1)
 STORY = issue("HPC-1234", parent_key="HPC-1100")
@@ -435,3 +436,18 @@ def test_many_services_that_have_us_wait_do_not_keep_another_from_being_read(des
         waiting.set()
         syncs.stop()
     assert len(slow) > 4
+
+
+def test_a_shutdown_waits_for_all_that_is_read_and_not_for_one_after_the_other(desk, monkeypatch):
+    passed = [0.0]
+    monkeypatch.setattr("visionality.jobs.sync.time.monotonic", lambda: passed[0])
+
+    class Stuck(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            passed[0] += timeout or 0.0
+
+    syncs = Syncs(desk.database.dsn("vis_jobs"), KEYS, desk.clock, desk.service.connect)
+    syncs._loop = Stuck()
+    syncs._reading = {uuid7(): Stuck() for _ in range(16)}
+    syncs.stop()
+    assert passed == [LAST_PAGE]

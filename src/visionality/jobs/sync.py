@@ -5,6 +5,7 @@ whoever stops or dies between two pages has lost nothing; the run then begins ag
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -43,7 +44,7 @@ AFTER_A_FAULT = 10.0
 """Seconds before a run that could not even be written up as failed begins again."""
 LONGEST_PAUSE = timedelta(days=1)
 LAST_PAGE = 5.0
-"""Seconds that a shutdown waits for the pages that are being stored."""
+"""Seconds that a shutdown waits for all the pages that are being stored."""
 LONGEST_ERROR, LONGEST_DOING = 1000, 300
 
 Connect = Callable[[Target, str, Clock, Callable[[float], bool]], Connector]
@@ -90,8 +91,9 @@ class Syncs:
     def stop(self) -> None:
         """Stop between two pages. A service that does not answer is not waited for."""
         self._stopping.set()
+        give_up = time.monotonic() + LAST_PAGE
         for thread in (self._loop, *self._reading.values()):
-            thread.join(LAST_PAGE)
+            thread.join(max(0.0, give_up - time.monotonic()))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
