@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -451,3 +452,22 @@ def test_a_shutdown_waits_for_all_that_is_read_and_not_for_one_after_the_other(d
     syncs._reading = {uuid7(): Stuck() for _ in range(16)}
     syncs.stop()
     assert passed == [LAST_PAGE]
+
+
+def test_what_the_database_does_not_take_is_a_fault_and_not_a_database_that_is_away(desk):
+    """A key that is too long for its index, which PostgreSQL calls operational."""
+    state = desk.run(page(HPC, issue("HPC-" + token_hex(20_000), "1")))
+    assert state["error"] == "an unexpected ProgramLimitExceeded: the log of the jobs says where"
+    assert [kind for kind, _ in desk.alerts()] == ["connector_failed"]
+
+
+def test_a_database_that_goes_away_leaves_the_run_to_begin_again(desk):
+    def cut() -> None:
+        desk.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'vis_jobs' and datname = current_database()"
+        )
+
+    with pytest.raises(psycopg.OperationalError):
+        desk.run(page(HPC), cut, page(EPIC))
+    assert (desk.state()["finished_at"], desk.alerts()) == (None, [])
+    assert desk.run(page(HPC, EPIC, complete=ALL))["error"] == ""

@@ -49,7 +49,6 @@ LONGEST_ERROR, LONGEST_DOING = 1000, 300
 
 Connect = Callable[[Target, str, Clock, Callable[[float], bool]], Connector]
 
-_AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 _SQL = statements("visionality.jobs", "sync.sql")
 _json = msgspec.json.Encoder().encode
 
@@ -177,9 +176,9 @@ class _Reading:
             self._paused(pause)
         except (ConnectorFault, SealBroken, KeyDisabled, KeysAway) as fault:
             self._failed(str(fault))
-        except _AWAY:
-            raise
         except Exception as error:
+            if self.connection.closed:
+                raise
             log.exception("sync_failed", connector=self.standing.name)
             self._failed(f"an unexpected {type(error).__name__}: the log of the jobs says where")
 
