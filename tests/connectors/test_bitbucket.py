@@ -1,13 +1,13 @@
 """Promises of the connector to Bitbucket Cloud (A2)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 
 from connectors.bench import of_kind
 from connectors.stand_ins.server import Reply
-from connectors.world import RECENT, SINCE, sha
+from connectors.world import NOW, RECENT, SINCE, Pull, sha
 from visionality.connectors.bitbucket import (
     PullRequestWire,
     RepositoryWire,
@@ -152,3 +152,34 @@ def test_check_finds_out_that_pull_requests_may_not_be_read(bitbucket):
     bitbucket.service.planned = [lambda _: None, Reply({"error": {"message": "lacks scope"}}, 403)]
     with pytest.raises(CredentialRefused, match=r"pullrequests was 403 \(\"lacks scope\"\)"):
         bitbucket.connector().check()
+
+
+def asked_for_pulls(bitbucket, since: datetime) -> bool:
+    """Whether a run asks for the pull requests of the repository that did not change."""
+    before = len(bitbucket.service.seen)
+    bitbucket.pages(since)
+    return any("soce/pullrequests" in one.path for one in bitbucket.service.seen[before:])
+
+
+def test_pull_requests_of_a_quiet_repository_are_asked_once_an_hour_and_none_is_missed(bitbucket):
+    """1,000 calls an hour: 500 repositories at each run would be 3,000."""
+    asked = 0
+    started = NOW
+    for _ in range(12):
+        since = started - timedelta(minutes=5)
+        started += timedelta(minutes=10)
+        bitbucket.now = started
+        asked += asked_for_pulls(bitbucket, since)
+    assert 2 <= asked <= 4  # with the five minutes that are read again
+    late = Pull(50, "Opened after its branch was pushed", "open", "main", NOW, [sha("9")])
+    bitbucket.service.repos[1].pulls.append(late)
+    found = []
+    for minutes in range(10, 80, 10):
+        bitbucket.now = NOW + timedelta(minutes=minutes)
+        found += bitbucket.said(PullRequest, bitbucket.now - timedelta(minutes=15))
+    assert 50 in {one.number for one in found}
+
+
+def test_repositories_are_listed_in_an_order_that_holds_while_they_are_read(bitbucket):
+    bitbucket.pages()
+    assert {one.one("sort") for one in bitbucket.service.asked("/repositories/arctrade")} == {"created_on"}

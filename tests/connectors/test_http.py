@@ -191,3 +191,31 @@ def test_the_services_own_words_are_in_the_sentence(any_service):
         Reply({"errorMessages": ["Field 'x'\ndoes not exist."], "message": "Field 'x'\ndoes not exist."}, 400)
     ]
     assert "was 400 (\"Field 'x' does not exist.\")" in fault_of(any_service)
+
+
+# ---------------------------------------------------------------- what a service says that nobody should keep
+
+
+@pytest.mark.parametrize("body", [rb'[{"a":"half \ud83d"}]', b'[{"a":"half \xff"}]'])
+def test_half_a_character_in_a_text_does_not_spoil_its_page(body):
+    answer = http.Answer("GitHub to GET /x", http.httpx2.URL("https://h/x"), {}, None, body)
+    assert answer.read(list[dict[str, str]])[0]["a"].startswith("half ")
+
+
+def test_a_refusal_without_a_bottom_is_one_that_says_nothing(github):
+    github.service.planned = [Reply(status=403, pieces=iter([b'{"message":' * 100_000]))]
+    assert "GET /api/v3/orgs/arctrade/repos was 403: the credential lacks the right" in fault_of(github)
+
+
+def test_a_refusal_that_says_the_credential_back_does_not_have_it_told(any_service):
+    sent, secret = any_service.service.authorization, any_service.service.secret
+    said = f"no right for {sent.partition(' ')[2]} or {secret}\0\x1b[2J\ud83d"
+    any_service.service.planned = [Reply({"message": said}, 403)]
+    told = fault_of(any_service)
+    assert "no right for … or …[2J" in told
+    assert told.isprintable()
+
+
+def test_lists_that_never_end_are_given_up(any_service, monkeypatch):
+    monkeypatch.setattr(http, "MOST_PAGES", 1)
+    assert "a list of more than 1 pages" in fault_of(any_service)

@@ -10,6 +10,7 @@ import pytest
 
 from contracts.control import insert_all
 from jobs.connecting import Desk, issue, page
+from visionality.core.attribution import Tracked
 from visionality.core.task_class_rules import ClassRule
 from visionality.registry import issues
 from visionality.registry.snapshot import Organisation, SnapshotKeeper
@@ -90,11 +91,11 @@ async def test_a_gateway_has_the_issues_of_a_tracker_that_was_read_whole_and_rea
     keeper = SnapshotKeeper(database.url("vis_writer"), 2.0, lambda _: None)
     await keeper.start()
     try:
-        assert (await keeper.current()).organisations[org].issues is None
+        assert (await keeper.current()).organisations[org].tracked == Tracked()
 
         async def known(**expected: str | None) -> None:
             wanted = {key.replace("_", "-"): epic for key, epic in expected.items()}
-            while (await keeper.current()).organisations[org].issues != wanted:
+            while (await keeper.current()).organisations[org].tracked.issues != wanted:
                 await asyncio.sleep(0.05)
 
         async with asyncio.timeout(20):
@@ -103,8 +104,9 @@ async def test_a_gateway_has_the_issues_of_a_tracker_that_was_read_whole_and_rea
             desk.later(minutes=10)
             desk.run(page(issue("SOCE-5", "2")))
             await known(HPC_1="HPC-1", HPC_2=None, SOCE_5=None)
+            assert (await keeper.current()).organisations[org].tracked.projects == {"HPC", "SOCE"}
             database.run("update vis_control.connector set enabled = false")
-            while (await keeper.current()).organisations[org].issues is not None:
+            while (await keeper.current()).organisations[org].tracked != Tracked():
                 await asyncio.sleep(0.05)
     finally:
         await keeper.close()

@@ -15,6 +15,7 @@ from visionality.core.attribution import (
     Evidence,
     Registry,
     RepoRecord,
+    Tracked,
     resolve,
 )
 
@@ -32,9 +33,12 @@ REGISTRY = Registry(
     ),
     projects=("HPC", "PJM", "CAISO-Q3"),
     aliases={"CAISOQ3": "CAISO-Q3", "GONE": "NO-SUCH"},
-    issues={"HPC-1234": "HPC-100", "HPC-7": None, "PJM-5": "PJM-1", "CAISOQ3-45": None},
+    tracked=Tracked(
+        {"HPC-1234": "HPC-100", "HPC-7": None, "PJM-5": "PJM-1", "CAISOQ3-45": None},
+        frozenset({"HPC", "PJM", "CAISOQ3"}),
+    ),
 )
-UNTRACKED = replace(REGISTRY, issues=None)
+UNTRACKED = replace(REGISTRY, tracked=Tracked())
 WIDE = Bound()
 CLAUDE = Evidence(4, "claude-code environment", 60, repo="hpc-billing", branch=BRANCH)
 CODEX = Evidence(3, "codex turn metadata", 85, repo=REMOTE, commit="1a2b3c4d5e")
@@ -122,12 +126,39 @@ def test_an_alias_in_a_branch_gives_the_project_that_it_stands_for():
     assert (row.project_id, row.task_id, row.customer_id) == ("CAISO-Q3", "CAISOQ3-45", "caiso")
 
 
-def test_an_issue_that_the_tracker_does_not_know_is_flagged_and_gives_nothing():
+UNKNOWN = "task: claude-code environment says HPC-9999, which is no known issue of its tracker"
+
+
+def test_an_issue_that_the_tracker_does_not_know_yet_is_kept_and_flagged():
     row = resolve(WIDE, [replace(CLAUDE, branch="HPC-9999-x")], REGISTRY)
-    assert (row.project_id, row.task_id, row.epic_id) == ("HPC", None, "HPC-1")
-    assert row.conflicts == (
-        "task: claude-code environment says HPC-9999, which is no known issue of a known project",
-    )
+    assert (row.project_id, row.task_id, row.epic_id) == ("HPC", "HPC-9999", "HPC-1")
+    assert row.conflicts == (UNKNOWN,)
+    row = resolve(WIDE, [replace(CLAUDE, repo="nowhere-in-the-map", branch="HPC-9999-x")], REGISTRY)
+    assert (row.project_id, row.task_id, row.epic_id, row.level) == ("HPC", "HPC-9999", None, 4)
+
+
+def test_an_issue_that_the_tracker_does_not_know_takes_no_call_to_another_project():
+    row = resolve(WIDE, [replace(CLAUDE, repo="caiso-q3", branch="HPC-9999-x")], REGISTRY)
+    assert (row.project_id, row.task_id) == ("CAISO-Q3", None)
+    assert UNKNOWN in row.conflicts
+    bound = Bound(projects=frozenset({"PJM"}))
+    row = resolve(bound, [replace(CLAUDE, repo="nowhere", branch="HPC-9999-x")], REGISTRY)
+    assert (row.project_id, row.task_id, row.denied, row.barred) == (None, None, None, None)
+
+
+def test_an_issue_that_the_tracker_knows_goes_before_a_more_trusted_one_that_it_does_not_know():
+    named = Evidence(2, "header x-vis-task", 95, task="HPC-9999")
+    row = resolve(WIDE, [CLAUDE, named], REGISTRY)
+    assert (row.task_id, row.epic_id) == ("HPC-1234", "HPC-100")
+    assert row.conflicts == ("task: header x-vis-task says HPC-9999, which is no known issue of its tracker",)
+
+
+def test_a_project_that_the_tracker_does_not_read_keeps_its_tasks():
+    """As behind `vis connector add jira_cloud --scope HPC`."""
+    scoped = replace(REGISTRY, tracked=Tracked({"HPC-1234": "HPC-100"}, frozenset({"HPC"})))
+    row = resolve(WIDE, [replace(CLAUDE, repo="caiso-q3", branch="CAISOQ3-46-x")], scoped)
+    assert (row.project_id, row.task_id, row.conflicts) == ("CAISO-Q3", "CAISOQ3-46", ())
+    assert resolve(WIDE, [replace(CLAUDE, branch="PJM-9")], scoped).project_id == "PJM"
 
 
 def test_without_a_tracker_the_prefix_is_enough():
@@ -283,7 +314,7 @@ def test_a_refusal_does_not_tell_which_other_projects_there_are(named, with_envi
     """The same answer with the projects that the key may not claim, and without there being any."""
     evidence = [*named, CLAUDE] if with_environment else named
     bound = Bound(projects=frozenset({"HPC"}))
-    alone = Registry(REGISTRY.repos[:1], ["HPC"], {}, REGISTRY.issues)
+    alone = Registry(REGISTRY.repos[:1], ["HPC"], {}, REGISTRY.tracked)
     assert resolve(bound, evidence, REGISTRY).barred == resolve(bound, evidence, alone).barred
 
 

@@ -1,4 +1,4 @@
-"""Where a tracker is connected, a branch's key must be one of its issues, and gives the row its epic (A4)."""
+"""Where a tracker is connected, a branch's key leads to one of its issues, and gives the row its epic (A3, A4)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,10 +86,13 @@ def test_a_branch_named_by_an_issue_gives_its_task_and_the_epic_above_it(caller)
     assert purpose(sent(caller, "HPC-1100")) == ("HPC", "HPC-1100", "HPC-1100")
 
 
-def test_a_branch_named_by_no_issue_of_the_tracker_goes_by_the_project_of_its_repo_and_is_flagged(caller):
-    row = sent(caller, "HPC-9999-no-such-issue")
-    assert purpose(row) == ("HPC", None, "HPC-100")
-    assert "HPC-9999, which is no known issue" in row["tags"]["attribution_conflict"]
+def test_a_branch_of_an_issue_that_was_not_read_yet_keeps_its_task_in_the_project_of_its_repo_and_is_flagged(
+    caller,
+):
+    row = sent(caller, "HPC-9999-made-a-minute-ago")
+    assert purpose(row) == ("HPC", "HPC-9999", "HPC-100")
+    assert "HPC-9999, which is no known issue of its tracker" in row["tags"]["attribution_conflict"]
+    assert purpose(sent(caller, "SOCE-9999-of-another-project")) == ("HPC", None, "HPC-100")
 
 
 def test_the_key_that_an_issue_had_before_it_moved_still_leads_to_its_epic(caller):

@@ -1,7 +1,10 @@
 """Connectors are read whole, then by what changed; what goes wrong leaves what was there, and is told once (A4, P1)."""
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -16,12 +19,14 @@ from visionality.connectors.model import (
     ConnectorFault,
     CredentialRefused,
     Issue,
+    Page,
     Paused,
     TrackerProject,
 )
+from visionality.connectors.services import Target
 from visionality.core.sync_plan import FIRST_WAIT, LONGEST_WAIT, last_night, mode, wait_after
 from visionality.jobs.health import Spend, metrics
-from visionality.jobs.sync import _SQL, APART, Syncs, sync
+from visionality.jobs.sync import _SQL, APART, LAST_PAGE, Syncs, sync
 from visionality.runtime.ids import uuid7
 
 EPIC = issue("HPC-1100", level=1)
@@ -372,3 +377,115 @@ def test_a_night_has_begun_within_the_last_day_and_makes_one_full_run(now, zone)
 
 def until(condition) -> None:
     Product.until(None, condition)
+
+
+def test_control_characters_in_what_a_service_says_of_itself_stop_nothing(desk):
+    state = desk.run(
+        page(HPC, doing="issues of \0H\x1bPC\ud83d"), ConnectorFault("said \0 and \ud83d\x1b[2J")
+    )
+    assert (state["failures"], state["error"]) == (1, "said  and [2J")
+    assert [kind for kind, _ in desk.alerts()] == ["connector_failed"]
+
+
+def test_a_title_with_codes_of_a_terminal_is_stored_without_them(desk):
+    desk.run(page(issue("HPC-1", summary="red \x1b[31mtitle\x9b\n")))
+    assert desk.rows("select summary from vis_control.tracked_issue") == [{"summary": "red [31mtitle"}]
+
+
+def test_another_credential_that_comes_while_one_fails_is_tried_at_once(desk):
+    given = desk.now + timedelta(seconds=20)
+
+    def renew() -> None:
+        desk.database.run(f"update vis_control.connector_run set next_at = '{given}'")
+        desk.later(seconds=30)
+
+    assert desk.run(page(HPC), renew, CredentialRefused("it has ended"))["next_at"] == given
+
+
+def test_a_run_that_cannot_even_be_written_up_is_not_begun_again_at_once_and_stops_no_other(
+    desk, monkeypatch
+):
+    """A fault of our own in one thread: the others are read, and it waits."""
+    other = Desk(desk.database, desk.org, "jira_dc", "other")
+    began: list[UUID] = []
+
+    def broken(*given: object) -> None:
+        began.append(given[4])
+        if given[4] == desk.connector_id:
+            raise UnicodeError("half a character")
+        sync(*given)
+
+    monkeypatch.setattr("visionality.jobs.sync.sync", broken)
+    other.service.runs = [[page(HPC)]]
+    syncs = Syncs(desk.database.dsn("vis_jobs"), KEYS, desk.clock, other.service.connect)
+    syncs.start()
+    try:
+        until(lambda: other.state()["succeeded_at"])
+        desk.later(minutes=11)
+        other.service.runs = [[page()]]
+        until(lambda: other.state()["number"] == 2)
+    finally:
+        syncs.stop()
+    assert began.count(desk.connector_id) == 1
+
+
+def test_many_services_that_have_us_wait_do_not_keep_another_from_being_read(desk):
+    waiting = threading.Event()
+
+    class Slow:
+        def changes(self, since: datetime | None) -> Iterator[Page]:
+            waiting.wait(30)
+            yield page()
+
+    def connect(target: Target, *given: object) -> object:
+        return desk.service if target.kind == "jira_cloud" else Slow()
+
+    later = START + timedelta(seconds=1)
+    slow = [put_connector(desk.database, desk.org, "github", f"slow{n}", START) for n in range(6)]
+    desk.database.run(
+        f"update vis_control.connector_run set next_at = '{later}' where connector_id = '{desk.connector_id}'"
+    )
+    desk.service.runs = [[page(HPC)]]
+    desk.later(seconds=2)
+    syncs = Syncs(desk.database.dsn("vis_jobs"), KEYS, desk.clock, connect)
+    syncs.start()
+    try:
+        until(lambda: desk.state()["succeeded_at"])
+    finally:
+        waiting.set()
+        syncs.stop()
+    assert len(slow) > 4
+
+
+def test_a_shutdown_waits_for_all_that_is_read_and_not_for_one_after_the_other(desk, monkeypatch):
+    passed = [0.0]
+    monkeypatch.setattr("visionality.jobs.sync.time.monotonic", lambda: passed[0])
+
+    class Stuck(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            passed[0] += timeout or 0.0
+
+    syncs = Syncs(desk.database.dsn("vis_jobs"), KEYS, desk.clock, desk.service.connect)
+    syncs._loop = Stuck()
+    syncs._reading = {uuid7(): Stuck() for _ in range(16)}
+    syncs.stop()
+    assert passed == [LAST_PAGE]
+
+
+def test_what_the_database_does_not_take_is_a_fault_and_not_a_database_that_is_away(desk):
+    """A key that is too long for its index, which PostgreSQL calls operational."""
+    state = desk.run(page(HPC, issue("HPC-" + token_hex(20_000), "1")))
+    assert state["error"] == "an unexpected ProgramLimitExceeded: the log of the jobs says where"
+    assert [kind for kind, _ in desk.alerts()] == ["connector_failed"]
+
+
+def test_a_database_that_goes_away_leaves_the_run_to_begin_again(desk):
+    def cut() -> None:
+        desk.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'vis_jobs' and datname = current_database()"
+        )
+
+    with pytest.raises(psycopg.OperationalError):
+        desk.run(page(HPC), cut, page(EPIC))
+    assert (desk.state()["finished_at"], desk.alerts()) == (None, [])
+    assert desk.run(page(HPC, EPIC, complete=ALL))["error"] == ""

@@ -111,7 +111,9 @@ def _test(here: Installation, name: str) -> None:
     """Ask the service, and say in one sentence whom it takes us for or what is wrong."""
     import psycopg
 
+    from visionality.connectors.model import LONGEST_SENTENCE
     from visionality.connectors.services import connect
+    from visionality.core.call import clean
     from visionality.jobs.connector_secret import opened
     from visionality.runtime.clock import utc_now
 
@@ -121,7 +123,7 @@ def _test(here: Installation, name: str) -> None:
         found = access_connector(act, name)
     with psycopg.connect(here.access.dsn("vis_jobs")) as connection:
         target, secret = opened(connection, here.keys(), found.id)
-    click.echo(connect(target, secret, utc_now, _sit_out).check())
+    click.echo(clean(connect(target, secret, utc_now, _sit_out).check(), LONGEST_SENTENCE))
 
 
 @connector_command.command("sync", epilog="Example: vis connector sync jira_cloud --full")

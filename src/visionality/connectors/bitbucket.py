@@ -17,6 +17,8 @@ from visionality.core.remote import normalised
 
 ROOT = "https://api.bitbucket.org/2.0"
 PAGE: Query = (("pagelen", 50),)
+OLDEST_FIRST: Query = (("sort", "created_on"),)
+"""An order that holds while pages are read."""
 STATES: Query = tuple(("state", state) for state in ("OPEN", "MERGED", "DECLINED", "SUPERSEDED"))
 HASH = 40
 """Characters of a whole one."""
@@ -159,6 +161,9 @@ def next_page(answer: Answer) -> str | None:
 class Bitbucket:
     """git_host.Host. `account` is the e-mail that goes with an API token, or empty for an access token."""
 
+    is_counted = True
+    """1,000 calls an hour ("API request limits")."""
+
     def __init__(self, account: str, scope: tuple[str, ...]) -> None:
         self.account = account
         self.scope = scope
@@ -173,7 +178,7 @@ class Bitbucket:
         return shown(api.service, self.account or "the holder of an access token", counts)
 
     def repositories(self, api: Api, owner: str) -> Iterator[tuple[Listed, ...]]:
-        for answer in api.follow(api.get(_of(owner), PAGE), next_page):
+        for answer in api.follow(api.get(_of(owner), PAGE + OLDEST_FIRST), next_page):
             wires = answer.read(Repositories).values
             yield tuple(listed for wire in wires if (listed := parse_repository(wire)))
 
@@ -188,7 +193,7 @@ class Bitbucket:
     def pull_requests(
         self, api: Api, listed: Listed, since: datetime | None
     ) -> Iterator[tuple[PullRequest, ...]]:
-        order: Query = (("sort", "created_on"),)
+        order = OLDEST_FIRST
         if since:
             moment = since.astimezone(UTC).isoformat(timespec="seconds")
             order = (("q", f'updated_on >= "{moment}"'), ("sort", "-updated_on"))

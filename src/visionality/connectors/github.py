@@ -110,6 +110,8 @@ def next_page(answer: Answer) -> str | None:
 class GitHub:
     """git_host.Host."""
 
+    is_counted = False
+
     def whom(self, api: Api, scope: tuple[str, ...]) -> str:
         counts: dict[str, int | None] = {}
         for owner in scope:

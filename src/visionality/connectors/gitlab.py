@@ -115,6 +115,8 @@ def next_page(answer: Answer) -> str | None:
 class GitLab:
     """git_host.Host."""
 
+    is_counted = False
+
     def whom(self, api: Api, scope: tuple[str, ...]) -> str:
         counts: dict[str, int | None] = {}
         for group in scope:

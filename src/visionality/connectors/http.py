@@ -4,6 +4,8 @@ A credential is sent to the origin that it was given for and to no other, whatev
 never to a machine's metadata service, whatever a name resolves to. No proxy of the environment is used.
 """
 
+import base64
+import json
 import random
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -33,11 +35,14 @@ ANSWER_WITHIN = timedelta(minutes=2)
 LARGEST = 16 * 1024 * 1024
 """Bytes of an answer, unpacked."""
 TRIES = 5
+MOST_PAGES = 20_000
+"""Of one list, which is more than any has: a service whose lists never end is told from a large one."""
 HOPS = 5
 """Redirects that are followed for one call."""
 SIT_OUT = timedelta(minutes=65)
 """What is waited for one call in all, which is a little more than the window of GitHub and of Bitbucket: a first run of a large
 place goes on after it and does not begin again. A service that asks for more is left until then."""
+LONGEST_REASON = 200
 UNSAID_WAIT = timedelta(minutes=1)
 """The first wait where a service does not say how long; each further one is twice as long."""
 
@@ -57,8 +62,8 @@ class Answer:
     def read(self, shape: type[Shape]) -> Shape:
         """The JSON in it. Raises ConnectorFault where what the product depends on is not there."""
         try:
-            return msgspec.json.decode(self.body, type=shape)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return _read(self.body, shape)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise ConnectorFault(
                 f"The answer of {self.asked} is not of the documented shape ({error}): "
                 "check that the address is the service's own, and its version."
@@ -124,6 +129,7 @@ class Api:
                     "nothing was taken as complete, and the sync is tried again later."
                 )
             seen.add(str(answer.url))
+            within_reason(self.service, len(seen))
             yield answer
             link = next_of(answer)
             answer = self.get(str(_joined(answer.url, link))) if link else None
@@ -157,7 +163,7 @@ class Api:
                 unsaid = unsaid if said else unsaid * 2
             elif status >= 500:
                 broken += 1
-                self._try_again(broken, asked, f"an answer {status}{_reason(answer.body)}")
+                self._try_again(broken, asked, f"an answer {status}{self._reason(answer.body)}")
             elif 300 <= status < 400 and method == "GET" and hops < HOPS and "location" in answer.headers:
                 hops += 1
                 url = self._address(str(_joined(url, answer.headers["location"])))
@@ -237,7 +243,7 @@ class Api:
 
     def _fail(self, asked: str, status: int, body: bytes) -> NoReturn:
         """Raises CredentialRefused or ConnectorFault."""
-        came = f"The answer of {asked} was {status}{_reason(body)}"
+        came = f"The answer of {asked} was {status}{self._reason(body)}"
         if status == 401:
             raise CredentialRefused(
                 f"{came}: the credential has expired, was withdrawn or is wrong; make a new one and give it "
@@ -252,6 +258,21 @@ class Api:
             410: "the service has removed this call; a newer version of Visionality is needed",
         }.get(status, "check the connection's address and scope")
         raise ConnectorFault(f"{came}: {advice}.")
+
+    def _reason(self, body: bytes) -> str:
+        """What the service says of its refusal, without the credential, which some say back."""
+        said = _reason(body)
+        for secret in _credential(self.headers.get("authorization", "")):
+            said = said.replace(secret, "…")
+        return said and f' ("{said[:LONGEST_REASON]}")'
+
+
+def within_reason(service: str, pages: int) -> None:
+    """Raises ConnectorFault for a list that is longer than any."""
+    if pages > MOST_PAGES:
+        raise ConnectorFault(
+            f"{service} gave a list of more than {MOST_PAGES} pages: check that the address is the service's own."
+        )
 
 
 def tls(ca_bundle: str) -> ssl.SSLContext:
@@ -279,12 +300,10 @@ def _cause(error: httpx2.RequestError) -> str:
 
 
 def _reason(body: bytes) -> str:
-    """What the service says of its refusal, in any of the forms of the five: ` ("…")`, or nothing."""
+    """What a refusal says, in any of the forms of the five, or nothing."""
     try:
-        said = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
-    if not isinstance(said, dict):
+        said = _read(body, dict[str, Any])
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return ""
     inner = said.get("error")
     texts = [
@@ -293,4 +312,25 @@ def _reason(body: bytes) -> str:
         said.get("message"),
     ]
     text = next((one for one in texts if isinstance(one, str) and one.strip()), "")
-    return f' ("{" ".join(text.split())[:200]}")' if text else ""
+    return " ".join(text.split())
+
+
+def _read(body: bytes, shape: type[Shape]) -> Shape:
+    """JSON, also with half of a pair of surrogates in a text, or bytes that are no UTF-8: a title that was cut may hold them.
+
+    Raises what msgspec and json raise.
+    """
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        whole = json.dumps(json.loads(body.decode(errors="replace")), ensure_ascii=False)
+        return msgspec.json.decode(whole.encode(errors="replace"), type=shape)
+
+
+def _credential(authorization: str) -> tuple[str, ...]:
+    """The forms in which a service could say it back."""
+    kind, _, sent = authorization.partition(" ")
+    secret = base64.b64decode(sent).decode().partition(":")[2] if kind == "Basic" else sent
+    return tuple(one for one in {sent, secret} if one)

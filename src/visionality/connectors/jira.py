@@ -116,7 +116,7 @@ def parse_issue(wire: IssueWire, epic: EpicFields) -> Issue:
     try:
         fields = msgspec.json.decode(wire.fields, type=Fields)
         updated_at = datetime.fromisoformat(fields.updated).astimezone(UTC)
-    except (msgspec.ValidationError, ValueError) as error:
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
         raise ConnectorFault(
             f"Issue {wire.key} is not of the documented shape ({error}): check the version of Jira, and that "
             "no field is hidden from the account."

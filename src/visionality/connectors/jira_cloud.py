@@ -10,7 +10,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from visionality.connectors.http import Answer, Api
+from visionality.connectors.http import Answer, Api, within_reason
 from visionality.connectors.jira import (
     FIELDS,
     EpicFields,
@@ -104,3 +104,4 @@ def _issues(api: Api, question: str, epic: EpicFields) -> Iterator[tuple[Issue, 
                 "tried again later."
             )
         seen.add(token)
+        within_reason(api.service, len(seen) + 1)

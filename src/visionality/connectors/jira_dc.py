@@ -7,10 +7,11 @@ pages: then everything found is said, and nothing is called complete.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 
 from msgspec import Struct
 
-from visionality.connectors.http import Api
+from visionality.connectors.http import Api, within_reason
 from visionality.connectors.jira import (
     FIELDS,
     EpicFields,
@@ -76,7 +77,8 @@ class JiraDataCenter:
 
 def _searches(api: Api, question: str, epic: EpicFields) -> Iterator[Search]:
     start = 0
-    while True:
+    for pages in count(1):
+        within_reason(api.service, pages)
         page = api.post(
             "/search",
             {"jql": question, "fields": [*FIELDS, *epic.ids], "startAt": start, "maxResults": AT_ONCE},

@@ -5,9 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from visionality.core.call import clean
+
+LONGEST_SENTENCE = 1000
+
 
 class ConnectorFault(Exception):
-    """The service did not answer as it should; the message is one sentence for people, with what to do."""
+    """The service did not answer as it should; the message is one sentence for people, with what to do.
+
+    Part of it may be the service's own words: what no terminal or database should be given is left out.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(clean(message, LONGEST_SENTENCE) or "")
 
 
 class CredentialRefused(ConnectorFault):

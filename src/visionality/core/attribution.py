@@ -75,21 +75,29 @@ class Issue:
 
     key: str
     project_id: str
-    epic_id: str | None
+    epic_id: str | None = None
+    is_verified: bool = True
+    """False for a number that no tracker knows, although one reads its project: it may be new, or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What an organisation's trackers know; nothing while none is connected."""
+
+    issues: Mapping[str, str | None] = field(default_factory=dict)
+    """Each key that an issue has or had, and its epic."""
+    projects: frozenset[str] = frozenset()
+    """The prefixes of the keys that issues have now: of any other project no issue is known, so any number counts."""
 
 
 @dataclass(slots=True)
 class Registry:
-    """What the organisation's map and tracker know.
-
-    `issues` maps each known issue key to its epic, and is None while no tracker is connected: then any number counts
-    whose prefix is known. Raises BadPattern.
-    """
+    """What the organisation's map and trackers know. Raises BadPattern."""
 
     repos: Iterable[RepoRecord] = ()
     projects: Iterable[str] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
-    issues: Mapping[str, str | None] | None = None
+    tracked: Tracked = field(default_factory=Tracked)
     _by_repo: dict[str, RepoRecord] = field(init=False, repr=False)
     _by_name: dict[str, list[RepoRecord]] = field(init=False, repr=False)
     _projects: dict[str, str] = field(init=False, repr=False)
@@ -125,15 +133,15 @@ class Registry:
         return [record] if record else self._by_name.get(name.lower(), [])
 
     def issue(self, key: str) -> Issue | None:
-        """The issue of that key, when its whole prefix is a known project and the tracker knows it."""
+        """The issue of that key, when its whole prefix is a known project."""
         found = _ISSUE_KEY.fullmatch(key)
         project = self.project(found[1]) if found else None
-        if project is None:
+        if found is None or project is None:
             return None
         key = key.upper()
-        if self.issues is None:
-            return Issue(key, project, None)
-        return Issue(key, project, self.issues[key]) if key in self.issues else None
+        if key in self.tracked.issues:
+            return Issue(key, project, self.tracked.issues[key])
+        return Issue(key, project, is_verified=found[1].upper() not in self.tracked.projects)
 
     def issue_key(self, branch: str, record: RepoRecord | None) -> str | None:
         """The issue key that a branch is named by, when its prefix is known; on a trunk there is none."""
@@ -235,7 +243,7 @@ class _Case:
         record = next(iter(self.registry.repositories(repo.value)), None) if repo else None
         branch = self._of(repo, self._undisputed("branch", self._branches()))
         commit = self._of(repo, self._undisputed("commit", self._commits(), _is_same_commit))
-        task = self._undisputed("task", self._tasks(branch, record))
+        task = self._task(branch, record)
         chosen, denied = self._project(task, repo, record)
         issue = self._issue(task, chosen)
         if chosen is None or (record is not None and record.project_id not in {None, chosen.value}):
@@ -302,16 +310,22 @@ class _Case:
     def _commits(self) -> Iterator[_Claim]:
         return (_claim(one, one.commit.lower(), one.commit) for one in self.believed if one.commit)
 
-    def _tasks(self, branch: _Claim | None, record: RepoRecord | None) -> Iterator[_Claim]:
-        """Issues by name, and the one that the branch is named by."""
+    def _task(self, branch: _Claim | None, record: RepoRecord | None) -> _Claim | None:
+        """The issue by name, or the one that the branch is named by; one that no tracker knows when there is no other."""
+        verified, unverified = [], []
         tasks = [_claim(one, one.task.upper(), one.task) for one in self.believed if one.task]
         if branch and (key := self.registry.issue_key(branch.value, record)):
             tasks.append(replace(branch, value=key))
         for task in sorted(tasks, key=lambda one: (one.level, -one.confidence)):
-            if self.registry.issue(task.value) or task.value == (self.bound.task_id or "").upper():
-                yield task
+            issue = self.registry.issue(task.value)
+            if task.value == (self.bound.task_id or "").upper() or (issue and issue.is_verified):
+                verified.append(task)
+            elif issue:
+                unverified.append(task)
+                self.conflicts.add(f"task: {task}, which is no known issue of its tracker")
             else:
                 self.conflicts.add(f"task: {task}, which is no known issue of a known project")
+        return self._undisputed("task", verified or unverified)
 
     def _named_projects(self) -> Iterator[_Claim]:
         for one in self.believed:
@@ -325,18 +339,19 @@ class _Case:
     ) -> tuple[_Claim | None, _Claim | None]:
         """The project, or the one that was claimed and may not be.
 
-        A project by name or by issue, the more trusted first; the repository's is for when there is neither. What is
-        disputed, or leads out of the key's list, ends the search: to go on would book the call on a project that
-        nothing said it was for.
+        A project by name or by issue, the more trusted first; the repository's is for when there is neither, and the one
+        of an issue that no tracker knows comes last, where the key allows it. What is disputed, or leads out of the key's
+        list, ends the search: to go on would book the call on a project that nothing said it was for.
         """
         issue = self.registry.issue(task.value) if task else None
-        named = [
-            self._first("project", self._named_projects()),
-            replace(task, value=issue.project_id) if task and issue else None,
-        ]
+        by_issue = replace(task, value=issue.project_id) if task and issue else None
+        is_verified = issue is not None and issue.is_verified
+        named = [self._first("project", self._named_projects()), by_issue if is_verified else None]
         ways = sorted((way for way in named if way), key=lambda way: way.level)
         if repo and record and record.project_id:
             ways.append(replace(repo, value=record.project_id))
+        if by_issue and not is_verified and self.bound.allows(by_issue.value):
+            ways.append(by_issue)
         if self.bound.project_id:
             ways.insert(0, _Claim(self.bound.project_id, BOUND, 100, "the key", self.bound.project_id))
         for way in ways[1:]:

@@ -149,7 +149,7 @@ def _of_the_helper(checkout: Checkout | None) -> tuple[Evidence, ...]:
 
 
 def _registry(organisation: Organisation) -> Registry:
-    known = organisation.projects, organisation.project_aliases, organisation.issues
+    known = organisation.projects, organisation.project_aliases, organisation.tracked
     try:
         return Registry(organisation.repos, *known)
     except BadPattern as bad:  # the map is checked before it is applied: this is an older or a foreign one

@@ -5,6 +5,7 @@ whoever stops or dies between two pages has lost nothing; the run then begins ag
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from visionality.connectors import services
 from visionality.connectors.model import Connector, ConnectorFault, Paused
 from visionality.connectors.services import KINDS, Target
 from visionality.core.alert import Told
+from visionality.core.call import clean
 from visionality.core.sync_plan import EVERY, OVERLAP, mode, stopped, wait_after, works_again
 from visionality.jobs.connector_secret import opened
 from visionality.jobs.sync_store import Run, store
@@ -36,15 +38,17 @@ LOOK = 1.0
 """Seconds between two looks for connectors that are due."""
 APART = timedelta(seconds=5)
 """Between the beginnings of two runs that webhooks ask for: what comes meanwhile is one."""
-AT_ONCE = 4
+AT_ONCE = 16
+"""Most of these wait: for an answer, or out the limit of their service, which may be an hour. Others are read meanwhile."""
+AFTER_A_FAULT = 10.0
+"""Seconds before a run that could not even be written up as failed begins again."""
 LONGEST_PAUSE = timedelta(days=1)
 LAST_PAGE = 5.0
-"""Seconds that a shutdown waits for the pages that are being stored."""
-LONGEST_ERROR = 1000
+"""Seconds that a shutdown waits for all the pages that are being stored."""
+LONGEST_ERROR, LONGEST_DOING = 1000, 300
 
 Connect = Callable[[Target, str, Clock, Callable[[float], bool]], Connector]
 
-_AWAY = (psycopg.OperationalError, psycopg.InterfaceError)
 _SQL = statements("visionality.jobs", "sync.sql")
 _json = msgspec.json.Encoder().encode
 
@@ -86,8 +90,9 @@ class Syncs:
     def stop(self) -> None:
         """Stop between two pages. A service that does not answer is not waited for."""
         self._stopping.set()
+        give_up = time.monotonic() + LAST_PAGE
         for thread in (self._loop, *self._reading.values()):
-            thread.join(LAST_PAGE)
+            thread.join(max(0.0, give_up - time.monotonic()))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -95,6 +100,8 @@ class Syncs:
                 self._look()
             except psycopg.Error as error:
                 log.warning("syncs_wait", error=str(error), error_type=type(error).__name__)
+            except Exception:
+                log.exception("syncs_wait")
             self._stopping.wait(LOOK)
 
     def _look(self) -> None:
@@ -117,6 +124,10 @@ class Syncs:
             sync(self._dsn, self._keys, self._clock, self._connect, connector_id, self._stopping)
         except psycopg.Error as error:  # the run is unfinished, so it begins again when the database is there
             log.warning("sync_waits", connector_id=str(connector_id), error=str(error))
+            self._stopping.wait(AFTER_A_FAULT)
+        except Exception:
+            log.exception("sync_waits", connector_id=str(connector_id))
+            self._stopping.wait(AFTER_A_FAULT)
 
 
 def sync(
@@ -165,9 +176,9 @@ class _Reading:
             self._paused(pause)
         except (ConnectorFault, SealBroken, KeyDisabled, KeysAway) as fault:
             self._failed(str(fault))
-        except _AWAY:
-            raise
         except Exception as error:
+            if self.connection.closed:
+                raise
             log.exception("sync_failed", connector=self.standing.name)
             self._failed(f"an unexpected {type(error).__name__}: the log of the jobs says where")
 
@@ -179,7 +190,8 @@ class _Reading:
         for page in connector.changes(since):
             with self.connection.transaction():
                 counts.update(store(self.connection, self.current, page, self.clock()))
-                progress = {**self.key, "doing": page.doing, "counts": _json(counts).decode()}
+                doing = clean(page.doing, LONGEST_DOING) or ""
+                progress = {**self.key, "doing": doing, "counts": _json(counts).decode()}
                 is_wanted = self.connection.execute(_SQL["progress"], progress).fetchone() is not None
             if self.stopping.is_set() or not is_wanted:
                 return False

@@ -47,9 +47,11 @@ update vis_control.connector_run r set doing = %(doing)s, counts = %(counts)s::j
 returning r.number;
 
 -- name: failed
+-- Who gave another credential meanwhile does not wait.
 update vis_control.connector_run
    set finished_at = %(now)s, error = %(error)s, failures = %(failures)s, failing_since = %(failing_since)s, outages = %(outages)s,
-       next_at = %(next_at)s, wants_full = wants_full or mode = 'full', doing = ''
+       next_at = case when next_at > started_at then least(next_at, %(next_at)s) else %(next_at)s end,
+       wants_full = wants_full or mode = 'full', doing = ''
  where connector_id = %(connector_id)s;
 
 -- name: paused

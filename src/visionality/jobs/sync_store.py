@@ -1,5 +1,6 @@
 """What a service said becomes rows: the same thing said twice is one row, and nothing is ever deleted."""
 
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,7 @@ KINDS: dict[type, str] = {
 }
 """In the order in which they are stored, and what people call them."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SQL = statements("visionality.jobs", "sync.sql")
 _STATEMENTS: dict[type, str] = {
     TrackerProject: _SQL["project"],
@@ -76,9 +78,9 @@ def _columns(one: Found) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Text as PostgreSQL takes it: a service's JSON may hold a zero character, or half of a pair."""
+    """Text as PostgreSQL and a terminal take it: a service's may hold a zero, codes of a terminal, or half of a pair."""
     if isinstance(value, str):
-        return value.replace("\0", "").encode(errors="replace").decode()
+        return _CONTROL.sub("", value).encode(errors="replace").decode()
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     return value

@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from visionality.core.attribution import Tracked
 from visionality.runtime.sql import statements
 
 log = structlog.get_logger()
@@ -19,6 +20,8 @@ log = structlog.get_logger()
 APART = 5.0
 """Seconds between two readings at least, however fast a tracker changes."""
 AT_A_TIME = 200
+WITHIN = 60.0
+"""Seconds for each step of a reading: one that a network swallowed is begun again."""
 
 UNREADABLE = (
     OSError,
@@ -32,15 +35,15 @@ _SQL = statements("visionality.registry.sql", "snapshot.sql")
 
 
 class IssueKeeper:
-    """Keeps the newest issues: each key that one has or had, and its epic."""
+    """Keeps the newest issues."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._revisions: dict[UUID, str] = {}
         self._task: asyncio.Task[None] | None = None
         self._begun_at = float("-inf")
-        self.by_organisation: dict[UUID, Mapping[str, str | None]] = {}
-        """Only organisations with a tracker that was read whole; a mapping is replaced and never edited."""
+        self.by_organisation: dict[UUID, Tracked] = {}
+        """Only organisations with a tracker that was read whole; what is known is replaced and never edited."""
 
     def follow(self, revisions: Mapping[UUID, str]) -> None:
         """Go by these revisions of the organisations' trackers; what moved is read from now on."""
@@ -70,7 +73,7 @@ class IssueKeeper:
 
     async def _read(self, moved: Mapping[UUID, str]) -> None:
         try:
-            connection = await asyncpg.connect(self._dsn, timeout=2)
+            connection = await asyncpg.connect(self._dsn, timeout=2, command_timeout=WITHIN)
             try:
                 for org_id, revision in moved.items():
                     self.by_organisation[org_id] = await _issues(connection, org_id)
@@ -81,11 +84,14 @@ class IssueKeeper:
             log.warning("issues_unreadable", error=str(error), error_type=type(error).__name__)
 
 
-async def _issues(connection: asyncpg.Connection, org_id: UUID) -> Mapping[str, str | None]:
+async def _issues(connection: asyncpg.Connection, org_id: UUID) -> Tracked:
     """Later ones win: a key that is an issue's now goes before one that it had."""
     found: dict[str, str | None] = {}
     epics: dict[str, str] = {}
+    projects: set[str] = set()
     async with connection.transaction(readonly=True):
-        async for key, epic in connection.cursor(_SQL["issues"], org_id, prefetch=AT_A_TIME):
+        async for key, epic, is_current in connection.cursor(_SQL["issues"], org_id, prefetch=AT_A_TIME):
             found[key.upper()] = epics.setdefault(epic, epic) if epic else None
-    return found
+            if is_current:
+                projects.add(key.upper().rpartition("-")[0])
+    return Tracked(found, frozenset(projects))

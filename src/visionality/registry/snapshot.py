@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 import structlog
 
-from visionality.core.attribution import RepoRecord
+from visionality.core.attribution import RepoRecord, Tracked
 from visionality.core.level import STRICT
 from visionality.core.spend_token import TrustedKey, by_kid
 from visionality.core.task_class_rules import ClassRule
@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 POLL = 0.5
 """Seconds between polls; a change is in force after one."""
+
+_UNTRACKED = Tracked()
 
 _SQL = statements("visionality.registry.sql", "snapshot.sql")
 
@@ -234,8 +236,8 @@ class Organisation:
     project_aliases: Mapping[str, str]
     task_class_rules: tuple[ClassRule, ...]
     """In the order in which they are tried."""
-    issues: Mapping[str, str | None] | None
-    """Each key that an issue of its trackers has or had, and the epic; None before a tracker was read whole."""
+    tracked: Tracked
+    """What its trackers know; nothing before one was read whole."""
     binding_keys: Mapping[str, BindingKeyRecord]
     """By id, as a proof names it."""
     signing_keys: tuple[SigningKeyRecord, ...]
@@ -364,7 +366,7 @@ class SnapshotKeeper:
 async def _moved(
     connection: asyncpg.Connection,
     known: Mapping[UUID, Organisation],
-    issues: Mapping[UUID, Mapping[str, str | None]],
+    issues: Mapping[UUID, Tracked],
 ) -> list[Organisation]:
     """The organisations that have another revision than the known one, all as they are at one moment, or other issues."""
     moved = []
@@ -372,14 +374,14 @@ async def _moved(
         for org_id, revision in await connection.fetch(_SQL["revisions"]):
             before = known.get(org_id)
             if before is None or before.revision != revision:
-                moved.append(await _load(connection, org_id, revision, issues.get(org_id)))
-            elif before.issues is not issues.get(org_id):
-                moved.append(replace(before, issues=issues.get(org_id)))
+                moved.append(await _load(connection, org_id, revision, issues.get(org_id, _UNTRACKED)))
+            elif before.tracked is not issues.get(org_id, _UNTRACKED):
+                moved.append(replace(before, tracked=issues.get(org_id, _UNTRACKED)))
     return moved
 
 
 async def _load(
-    connection: asyncpg.Connection, org_id: UUID, revision: int, issues: Mapping[str, str | None] | None
+    connection: asyncpg.Connection, org_id: UUID, revision: int, tracked: Tracked
 ) -> Organisation:
     async def fetch(name: str) -> list[Any]:
         return list(await connection.fetch(_SQL[name], org_id))
@@ -401,7 +403,7 @@ async def _load(
         tuple(RepoRecord(*record) for record in await fetch("repos")),
         {record["alias"]: record["project_id"] for record in await fetch("project_aliases")},
         tuple(_class_rule(record) for record in await fetch("task_class_rules")),
-        issues,
+        tracked,
         {str(record["key_id"]): BindingKeyRecord(*record) for record in await fetch("binding_keys")},
         tuple(SigningKeyRecord(*record) for record in await fetch("signing_keys")),
         frozenset(record["jti"] for record in await fetch("revoked_tokens")),

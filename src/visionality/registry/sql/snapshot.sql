@@ -41,8 +41,8 @@ select task_class, client, tool, model, path, system_starts, headers
 select org_id, revision from vis.trackers_v1;
 
 -- name: issues
--- Those that count come last: keys of now, with an epic.
-select key, epic_key from vis.issues_v1 where org_id = $1 order by is_current, epic_key is not null;
+-- Those that count come last: keys of now, with an epic; of two trackers with one key always the same.
+select key, epic_key, is_current from vis.issues_v1 where org_id = $1 order by is_current, epic_key is not null, epic_key;
 
 -- name: binding_keys
 select binding_key_id as key_id, sealed, kek_id, generation, wrapped, revoked_at, service_id, thumbprint, retires_at
