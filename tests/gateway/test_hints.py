@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -22,27 +23,25 @@ def derek(product) -> Caller:
 
 @pytest.fixture(scope="module")
 def hinted(product, derek) -> Caller:
-    def is_applied() -> bool:
-        call = new_id()
-        derek.post(MESSAGES, call, body_of(MESSAGES, model=OPUS))
-        return derek.row(call)["model_used"] == HAIKU
-
-    product.run("hint", "add", "--agent", "derek@arctrade", "--task-class", "refactor", "--prefer", HAIKU)
-    product.run(
-        "hint",
-        "add",
-        "--agent",
-        "derek@arctrade",
-        "--instead-of",
-        "gemini-2.5-pro",
-        "--prefer",
-        "gemini-2.5-flash",
-    )
-    product.run(
-        "hint", "add", "--agent", "derek@arctrade", "--instead-of", "gpt-4o", "--prefer", "no-such-model"
-    )
-    product.until(is_applied)
+    hint = ("hint", "add", "--agent", "derek@arctrade")
+    product.run(*hint, "--task-class", "refactor", "--prefer", HAIKU)
+    product.run(*hint, "--instead-of", "gpt-4o", "--prefer", "no-such-model")
+    product.run(*hint, "--instead-of", "gemini-2.5-pro", "--prefer", "gemini-2.5-flash")
+    product.until(lambda: gemini(derek)["model_used"] == "gemini-2.5-flash")
     return derek
+
+
+def gemini(caller: Caller) -> dict[str, Any]:
+    """The row of a call whose model stands in the path."""
+    path, call = "/google/v1beta/models/gemini-2.5-pro:generateContent", new_id()
+    body = b'{"contents":[{"role":"user","parts":[{"text":"one two"}]}]}'
+    headers = [
+        ("x-goog-api-key", caller.key),
+        ("x-client-request-id", call),
+        ("content-type", "application/json"),
+    ]
+    assert ask(caller.product.gateway, "POST", path, headers, body).status == 200
+    return caller.row(call)
 
 
 def test_a_call_before_the_hint_is_as_it_was_asked_and_after_it_costs_what_the_preferred_model_costs(
@@ -89,16 +88,7 @@ def test_a_streamed_call_gets_the_preferred_model_too(hinted):
 
 
 def test_a_model_that_stands_in_the_path_is_replaced_there(hinted):
-    path, call = "/google/v1beta/models/gemini-2.5-pro:generateContent", new_id()
-    body = b'{"contents":[{"role":"user","parts":[{"text":"one two"}]}]}'
-    headers = [
-        ("x-goog-api-key", hinted.key),
-        ("x-client-request-id", call),
-        ("content-type", "application/json"),
-    ]
-    reply = ask(hinted.product.gateway, "POST", path, headers, body)
-    assert reply.status == 200
-    row = hinted.row(call)
+    row = gemini(hinted)
     assert (row["model_requested"], row["model_used"]) == ("gemini-2.5-pro", "gemini-2.5-flash")
 
 
