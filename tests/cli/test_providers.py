@@ -1,12 +1,13 @@
 """Providers and prices by commands alone: what is stored is what the gateway will read."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import click
 import pytest
 
-from product import Product
+from product import Product, running
 from visionality.cli.prices import price_command
 from visionality.cli.providers import ProviderName
 from visionality.gateway.providers import PROVIDERS
@@ -153,3 +154,16 @@ def test_the_help_of_a_price_names_each_unit():
     text = price_command.commands["set"].get_help(click.Context(price_command.commands["set"]))
     assert "USD per million tokens" in " ".join(text.split())
     assert "An hour of audio" in text
+
+
+def test_the_first_secrets_of_an_organisation_may_come_at_the_same_time():
+    """Each needs the organisation's key, which there is one of."""
+    with running() as product, ThreadPoolExecutor(6) as at_once:
+        names = [f"vendor-{number}" for number in range(6)]
+
+        def add(name: str) -> str:
+            words = ("provider", "add", name, "--base-url", f"{product.sandbox}/v1")
+            return product.run(*words, stdin="sk-any")
+
+        assert len(list(at_once.map(add, names))) == len(names)
+        assert product.query("select count(*) as n from vis_control.organisation_key") == [{"n": 1}]

@@ -237,13 +237,20 @@ def set_price(
 
 def organisation_key(act: Act, keys: KeyProvider) -> tuple[bytes, OrganisationKey]:
     """The 32 bytes that secrets of the organisation are sealed under, and their record; made when there is none."""
-    record = OrganisationKey.objects.filter(org_id=act.org_id).order_by("-generation").first()
+    record = _newest_key(act)
+    if record is None:
+        alone(act)  # of two that seal the first secret at once, one makes the key and the other takes it
+        record = _newest_key(act)
     if record is not None:
         context = organisation_context(act.org_id, record.id, record.generation)
         return keys.unwrap(context, bytes(record.wrapped)), record
     kek, kek_id = os.urandom(32), uuid7()
     wrapped = keys.wrap(organisation_context(act.org_id, kek_id, 1), kek)
     return kek, OrganisationKey.objects.create(id=kek_id, org_id=act.org_id, generation=1, wrapped=wrapped)
+
+
+def _newest_key(act: Act) -> OrganisationKey | None:
+    return OrganisationKey.objects.filter(org_id=act.org_id).order_by("-generation").first()
 
 
 def _add(act: Act, model: type[_Model], kind: str, key: dict[str, str], **columns: Any) -> _Model:
