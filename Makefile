@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test conformance clients check fmt lock bench crash redteam test-assistants
+.PHONY: help setup run test conformance clients check fmt lock bench bench-peers soak crash redteam house screens api-fuzz test-assistants verifier
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,8 @@ run: $(STAMP) ## the whole product on this machine: PostgreSQL, gateway, web, jo
 	@exec $(BIN)/vis up
 
 test: $(STAMP) ## every test but the long suites (real PostgreSQL, real SDKs, loopback only)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -q --ignore=tests/attacks
+	@$(BIN)/python -m compileall -q src
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -q --ignore=tests/attacks --ignore=tests/house
 
 conformance: $(STAMP) ## the open usage fixtures: what each vendor's answer says and costs, cut after every event
 	@$(BIN)/python -m pytest tests/conformance -q
@@ -45,14 +46,32 @@ fmt: $(STAMP) ## put every file in the house's format
 bench: $(STAMP) ## speed against the sandbox provider: CPU per call, rates, latencies, rows, memory
 	@$(BIN)/python -m bench
 
+soak: $(STAMP) ## an hour of mixed load: rows, holds, memory minute by minute; SOAK_MINUTES=5 for less
+	@$(BIN)/python -m bench.soak
+
+bench-peers: $(STAMP) ## beside nginx and other gateways, which it installs into a cache; PEERS=visionality,litellm chooses
+	@$(BIN)/python -m bench.peers
+
 crash: $(STAMP) ## the long crash run: kill -9 of gateway and PostgreSQL under load, 40 rounds
 	@VIS_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/crash -q -s
 
 redteam: $(STAMP) ## the 55 attacks against the running product: attempted, expected, seen
 	@VIS_REDTEAM=1 $(BIN)/python -m pytest tests/attacks -q
 
+house: $(STAMP) ## every page in a real browser: axe in light and dark, a phone's width, without script, no other host
+	@$(BIN)/python -m pytest tests/house -q
+
+screens: $(STAMP) ## a picture of every page, light and dark, wide and narrow, and what axe says, into docs/screens
+	@PYTHONPATH=tests $(BIN)/python -m house.screens
+
+api-fuzz: $(STAMP) ## Schemathesis against the API with random requests too
+	@VIS_API_FUZZ=1 $(BIN)/python -m pytest tests/web/test_api_fuzz.py -q
+
 test-assistants: $(STAMP) ## the real Claude Code and Codex, from npm, in a clone: what their rows say
 	@VIS_ASSISTANTS=1 $(BIN)/python -m pytest tests/assistants -q
+
+verifier: $(STAMP) ## dist/vis-verify.pyz, what an auditor runs: same sources, same bytes; KEYS=keys.json pins keys in it
+	@PYTHONPATH=src $(BIN)/python -m vis_verify.build dist/vis-verify.pyz $(KEYS)
 
 lock: $(STAMP) ## resolve the dependencies again and pin them with hashes
 	@$(BIN)/python -m pip install --quiet uv

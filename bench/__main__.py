@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import psycopg
 import uvloop
 
+from bench import packs, pages, sealing
 from bench.budgets import PROCESSES, WAITING, on_one_window
 from bench.caller import Caller, request
 from bench.keys import claims_a_second, flooding, of_themselves
@@ -60,10 +61,11 @@ async def play(
     calls: int,
     pids: dict[str, int],
     answered: bytes = b"HTTP/1.1 200",
+    more: bytes = b"",
 ) -> Measured:
-    """`callers` connections make `calls` calls altogether; each answer begins like `answered`."""
+    """`callers` connections make `calls` calls altogether, with `more` header lines; each answer begins like `answered`."""
     loop = asyncio.get_running_loop()
-    text = request(port, "/v1/chat/completions", key, body)
+    text = request(port, "/v1/chat/completions", key, body).replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n", 1)
     ends: list[float] = []
     firsts: list[float] = []
 
@@ -165,6 +167,25 @@ async def budgets(summary: dict[str, Any], keys: dict[str, str]) -> None:
     _budget_line("refused (402)", refused)
 
 
+async def receipts(summary: dict[str, Any], key: str) -> None:
+    """The same calls with and without a receipt, in turns."""
+    gateway = urlsplit(str(summary["gateway"])).port or 0
+    known: dict[str, int] = summary["pids"]
+    pids = {name: known[name] for name in ("gateway", "postgres")}
+    asks = {"no receipt": b"", "with its receipt": b"x-vis-receipt: 1\r\n"}
+    print("\n### Receipts\n")
+    print("| call | callers | calls/s | p50 ms | p99 ms | gateway CPU µs/call | PostgreSQL CPU µs/call |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for size in (1, 16):
+        turns = [
+            (name, await play(gateway, key, BLOCKING, size, CALLS // 4, pids, more=more))
+            for _ in range(5)
+            for name, more in asks.items()
+        ]
+        for name in asks:
+            _budget_line(name, min((m for turn, m in turns if turn == name), key=lambda m: m.gateway_us))
+
+
 def _budget_line(name: str, m: Measured) -> None:
     cpu = f"{m.gateway_us:.0f} | {m.postgres_us:.0f}"
     print(f"| {name} | {m.callers} | {m.per_second:,.0f} | {m.p50:.2f} | {m.p99:.2f} | {cpu} |")
@@ -259,6 +280,20 @@ async def write_rows(data_dir: Path) -> None:
         )
 
 
+async def seal_rows(data_dir: Path, jobs_pid: int) -> None:
+    """The sealer alone, and jobs at a steady rate of rows."""
+    alone, beside = await sealing.measure(data_dir, jobs_pid)
+    print("\n### Sealing\n")
+    print(
+        f"* {alone.rows:,} rows that had piled up: {alone.per_second:,.0f} rows/s; "
+        f"{alone.sealer_us:.1f} µs/row of the sealer, {alone.postgres_us:.1f} µs/row of PostgreSQL"
+    )
+    print(
+        f"* at {beside.per_second:,.0f} rows/s: jobs at {beside.jobs_percent:.0f} % of a core, daily sums included; "
+        f"a row under a signed head after {beside.head_p50_s:.2f} s (p50), {beside.head_max_s:.2f} s (most)"
+    )
+
+
 def rows(data_dir: str) -> tuple[int, int]:
     """Rows in the ledger, and the most that became durable in any one second."""
     with psycopg.connect(read_endpoint(Path(data_dir)).dsn("vis")) as connection:
@@ -278,7 +313,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="vis-bench-") as made:
         Path(made).chmod(0o755)
         data_dir = f"{made}/data"
-        command = [*VIS, "up", "--json", "--data-dir", data_dir]
+        command = [*VIS, "up", "--json", "--workers", "1", "--data-dir", data_dir]
         command += [word for name in ("gateway", "web", "jobs") for word in (f"--{name}-port", "0")]
         up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
@@ -303,6 +338,7 @@ def main() -> None:
             uvloop.run(scenarios(summary, key))
             uvloop.run(budgets(summary, {"no budget": key, **more_keys}))
             hot_budget(Path(data_dir))
+            uvloop.run(receipts(summary, key))
             uvloop.run(keys(summary, key, Path(data_dir)))
             total, most = rows(data_dir)
             gateway = used(summary["pids"]["gateway"])
@@ -312,6 +348,9 @@ def main() -> None:
             )
             print(f"gateway resident memory: {gateway.resident / 2**20:.0f} MiB")
             uvloop.run(write_rows(Path(data_dir)))
+            uvloop.run(seal_rows(Path(data_dir), summary["pids"]["jobs"]))
+            pages.measure(run, data_dir, summary)
+            packs.measure(run, data_dir)
         finally:
             up.terminate()
             up.wait(60)

@@ -9,22 +9,33 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from kept import Kept
+from product import first_start
 from visionality.ledger.bootstrap import LOGIN_ROLES, bootstrap
 from visionality.postgres.binaries import find_binaries
 from visionality.postgres.cluster import Cluster
 from visionality.runtime.sql import statements
 
+hypothesis.settings.register_profile(
+    "this suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("this suite")
+"""No test fails because the machine was slow: the first to draw a text waits for Hypothesis to read all of Unicode."""
+LONG = {"test_api_fuzz.py", "test_budgets.py", "test_connector_commands.py", "test_privileges.py"}
+"""Files of a minute each."""
 PASSWORDS = {role: f"{role}-for-tests" for role in LOGIN_ROLES}
 SUPERUSER = "vis_super"
 
@@ -60,6 +71,7 @@ class Database:
 
     server: Server
     name: str
+    kept: Kept = field(default_factory=Kept, compare=False)
 
     def dsn(self, role: str) -> str:
         """The libpq address for a role, or for `vis_super`."""
@@ -82,10 +94,21 @@ class Database:
     @contextmanager
     def as_role(self, role: str, org_id: UUID | None = None) -> Iterator[psycopg.Connection]:
         """One transaction of a role, within an organisation if one is given; committed at the end."""
-        with psycopg.connect(self.dsn(role)) as connection:
+        with self.kept.connection(self.dsn(role)) as connection:
             if org_id is not None:
                 connection.execute("select set_config('vis.org_id', %s, true)", [str(org_id)])
             yield connection
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that at the end no worker waits for another that has just begun with it."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Whoever began the run takes away what its products were copied from."""
+    if not hasattr(config, "workerinput"):
+        rmtree(first_start(), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -156,8 +179,12 @@ def clone_of(server: Server, template: str) -> Iterator[Database]:
     name = _new_name()
     server.run(f"create database {name} template {template}")
     server.run(statements("visionality.ledger.sql", "bootstrap.sql")["database"], database=name)
-    yield Database(server, name)
-    server.run(f"drop database {name} with (force)")
+    fresh = Database(server, name)
+    try:
+        yield fresh
+    finally:
+        fresh.kept.close()
+        server.run(f"drop database {name} with (force)")
 
 
 def _outside(dsn: str) -> Server:

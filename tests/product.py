@@ -1,5 +1,6 @@
 """The running product: `vis up` as a process, on free ports, in a data directory of its own."""
 
+import fcntl
 import json
 import os
 import signal
@@ -9,16 +10,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from commands import vis
+from kept import Kept
 from visionality.postgres import read_endpoint
 
 VIS = [sys.executable, "-m", "visionality.cli"]
@@ -35,6 +37,7 @@ class Product:
     process: subprocess.Popen[str]
     summary: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
+    kept: Kept = field(default_factory=Kept)
 
     @property
     def gateway(self) -> str:
@@ -82,8 +85,8 @@ class Product:
 
     def query(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Rows as the superuser sees them."""
-        with psycopg.connect(read_endpoint(self.data_dir).dsn("vis"), row_factory=dict_row) as connection:
-            return connection.execute(sql, values or None).fetchall()
+        with self.kept.connection(read_endpoint(self.data_dir).dsn("vis")) as connection:
+            return connection.cursor(row_factory=dict_row).execute(sql, values or None).fetchall()
 
     def open_the_past(self) -> None:
         """Partitions from November 2025 to today, without a gap, for rows that a test writes itself."""
@@ -125,17 +128,42 @@ def _postmaster(data_dir: Path) -> int:
 
 @contextmanager
 def running(*options: str, **settings: str) -> Iterator[Product]:
-    """Start the product and stop it as a person would. `settings` are `VIS_*` variables."""
+    """Start the product and stop it as a person would. `settings` are `VIS_*` variables.
+
+    Its first start was made before, once for all tests of a run, unless it is to begin with secrets or a database of its own.
+    """
     with TemporaryDirectory(prefix="vis-") as made:
         data_dir = Path(made)
         data_dir.chmod(0o755)
+        if settings.keys().isdisjoint({"key_provider", "master_key"}):
+            _copy_first_start(data_dir / "data")
         with running_in(data_dir / "data", *options, **settings) as product:
             yield product
+
+
+def _copy_first_start(to: Path) -> None:
+    """A data directory as the first start leaves it: five seconds of work, of which a copy takes a twentieth."""
+    kept = first_start()
+    kept.mkdir(mode=0o755, exist_ok=True)
+    with (kept / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (kept / "whole").exists():
+            with running_in(kept / "data"):
+                pass
+            (kept / "whole").touch()
+        subprocess.run(["cp", "-a", kept / "data", to], check=True)
+
+
+def first_start() -> Path:
+    """Where the tests of this run keep it: the workers of xdist are children of one process."""
+    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return Path(gettempdir()) / f"vis-first-start-{run}"
 
 
 @contextmanager
 def running_in(data_dir: Path, *options: str, **settings: str) -> Iterator[Product]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VIS_")}
+    environment["VIS_GATEWAY_WORKERS"] = "1"  # tests share their cores
     environment |= {f"VIS_{name.upper()}": value for name, value in settings.items()}
     ports = ["--gateway-port", "0", "--web-port", "0", "--jobs-port", "0"]
     command = [*VIS, "up", "--data-dir", str(data_dir), *ports, "--json", *options]
@@ -148,7 +176,8 @@ def running_in(data_dir: Path, *options: str, **settings: str) -> Iterator[Produ
                 process.wait(PATIENCE)
                 log.seek(0)
                 raise AssertionError(f"vis up ended with {process.returncode}: {log.read()}")
-            yield Product(data_dir, process, json.loads(line), environment)
+            with closing(Kept()) as kept:
+                yield Product(data_dir, process, json.loads(line), environment, kept)
         finally:
             process.send_signal(signal.SIGTERM)
             try:

@@ -1,6 +1,6 @@
 """Attacks 27 to 34: another organisation's things, and the pages (promises W1, L2).
 
-Deeper: tests/web, tests/ledger/test_append_only.py, tests/chargeback/test_csv.py, tests/gateway/test_spend_tokens.py.
+Deeper: tests/web/test_every_route.py, which tries every route of the URL map; the rest of tests/web, tests/ledger/test_append_only.py, tests/chargeback/test_csv.py, tests/gateway/test_spend_tokens.py.
 """
 
 import csv

@@ -112,7 +112,7 @@ def each(product: Product, commands: Iterable[tuple[str, ...]]) -> list[subproce
 
 
 def org_of(product: Product) -> UUID:
-    (org,) = product.query("select org_id from vis.orgs_v1")
+    (org,) = product.query("select org_id from vis.orgs_v1 where slug = 'default'")
     return org["org_id"]
 
 
@@ -238,6 +238,7 @@ def test_an_edit_is_in_force_at_once_in_the_same_window(product, project):
         ("40500000000", str(after["position"])),
     ]
     assert (history[0]["opening_nusd"], history[1]["opening_nusd"]) == ("30000000000", "0")
+    assert [one.get("was_cap_nusd") for one in history] == [None, "100000000000"]
     assert json.loads(history[0]["openings"]) == {str(before["window_id"]): 30 * NANO}
 
 
@@ -412,7 +413,16 @@ def test_a_budget_that_is_removed_and_made_again_still_knows_what_was_spent(prod
     assert budgets_of(product, scope) == []
     assert product.query("select 1 from vis.budgets_v1 where budget_id = %s", first["budget_id"]) == []
     assert acts_of(product, "budget_removed", budget_id=first["budget_id"]) == [
-        {"budget_id": first["budget_id"], "scope": scope, "period": "month"}
+        {
+            "budget_id": first["budget_id"],
+            "scope": scope,
+            "period": "month",
+            "was_cap_nusd": "10000000000",
+            "was_hard": "true",
+            "was_soft": "",
+            "was_near_cap": "refuse",
+            "was_ceiling_nusd": "",
+        }
     ]
     second = set_budget(product, scope, "10/month")
     assert second["budget_id"] != first["budget_id"]
@@ -627,6 +637,7 @@ def test_a_limit_reaches_the_gateway_and_is_edited_in_place(product, project):
         "scope": scope,
         "requests_per_minute": "",
         "tokens_per_minute": "90000",
+        "was_requests_per_minute": "0",
     }
     assert {"scope": scope, "requests_per_minute": None, "tokens_per_minute": 90000} in [
         json.loads(line) for line in product.run("limit", "list", "--json").splitlines()

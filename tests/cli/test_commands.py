@@ -63,7 +63,7 @@ def product_less(*words: str, **environment: str) -> subprocess.CompletedProcess
 @pytest.fixture(scope="module")
 def filled(product) -> Product:
     """November of last year, at 3 micro-dollars a row."""
-    (org,) = product.query("select org_id from vis.orgs_v1")
+    (org,) = product.query("select org_id from vis.orgs_v1 where slug = 'default'")
     product.open_the_past()
     with psycopg.connect(read_endpoint(product.data_dir).dsn("vis")) as connection:
         for minute in range(LINES):

@@ -16,6 +16,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from conftest import PASSWORDS, Database
+from connectors.bench import bench
+from connectors.stand_ins.server import Reply
 from jobs.connecting import Scripted, issue, page
 from product import PATIENCE, VIS, Product, running
 from visionality.connectors.model import CredentialRefused, Paused
@@ -167,6 +169,15 @@ def test_a_wait_that_the_service_asks_for_is_said(desk):
     assert code == 1
     assert errors.startswith("vis: waits until ")
     assert errors.endswith(" UTC: the hour's quota is used up\n")
+
+
+def test_a_try_by_hand_does_not_sit_out_what_only_the_jobs_have_time_for(desk):
+    with bench("github") as github:
+        where = ("--base-url", github.service.url, "--scope", "arctrade")
+        desk.run("add", "github", *where, stdin=github.service.secret)
+        github.service.planned = [Reply({}, 429, {"Retry-After": "600"})]
+        said = "vis: The service wants to be asked again in 600 s: try it then.\n"
+        assert desk.try_run("test", "github") == (1, "", said)
 
 
 def test_the_secret_of_webhooks_is_shown_once(desk):

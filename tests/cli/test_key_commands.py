@@ -433,7 +433,7 @@ def test_a_floor_is_raised_by_one_person_and_lowered_by_two(product):
     alice.run("floor", "decline", asked["request"])
     assert {"scope": "project:FLOOR", "level": 1} in records(product, "floor", "show")
     events = product.query(
-        "select kind, actor, detail->>'to' as level from vis.admin_events where detail->>'scope' = 'project:FLOOR' order by seq"
+        "select kind, actor, coalesce(detail->>'asked_floor', detail->>'floor') as level from vis.admin_events where detail->>'scope' = 'project:FLOOR' order by seq"
     )
     assert [(event["kind"], event["actor"], event["level"]) for event in events] == [
         ("floor_raised", "cli:alice", "3"),

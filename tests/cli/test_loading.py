@@ -13,6 +13,7 @@ LOADS = {
     "visionality.cli.prepare": {"asyncpg", "django", "structlog", "genai_prices", "uvicorn"},
     "visionality.web.accounts.links": {"asyncpg", "django", "structlog", "genai_prices", "uvicorn"},
     "visionality.gateway.app": {"django", "genai_prices", "pydantic"},
+    "visionality.evidence.witnessing": {"psycopg", "asyncpg", "asyncio", "django", "structlog", "genai_prices"},
     "visionality.jobs.app": {"django", "genai_prices", "pydantic"},
     "visionality.sandbox.app": {"psycopg", "asyncpg", "django", "structlog", "cryptography", "genai_prices"},
 }  # fmt: skip

@@ -40,7 +40,7 @@ def rows(product) -> list[dict[str, Any]]:
     """March, which no other test has rows of, and a project of its own."""
     product.run("project", "add", "QUEUED", "--gl-code", "7300")
     product.open_the_past()
-    (org,) = product.query("select org_id from vis.orgs_v1")
+    (org,) = product.query("select org_id from vis.orgs_v1 where slug = 'default'")
     written = []
     with psycopg.connect(read_endpoint(product.data_dir).dsn("vis")) as connection:
         for minute, row in enumerate(WAITING):

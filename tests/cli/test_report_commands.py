@@ -41,7 +41,7 @@ FEBRUARY = ("--month", "2026-02")
 @pytest.fixture(scope="module")
 def filled(product) -> Product:
     """February, which no other test has rows of."""
-    (org,) = product.query("select org_id from vis.orgs_v1")
+    (org,) = product.query("select org_id from vis.orgs_v1 where slug = 'default'")
     org_id = UUID(str(org["org_id"]))
     product.open_the_past()
     with psycopg.connect(read_endpoint(product.data_dir).dsn("vis")) as connection:

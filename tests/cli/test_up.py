@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.error import URLError
@@ -140,7 +141,7 @@ def alone(product: Product, name: str, *options: str) -> Iterator[str]:
 
 def test_the_gateway_alone_serves_the_same_ledger(product, key):
     with alone(product, "gateway", "--sandbox-url", product.sandbox) as address:
-        beside = Product(product.data_dir, product.process, product.summary | {"gateway": address})
+        beside = replace(product, summary=product.summary | {"gateway": address})
         caller = Caller(beside, key)
         call_id = new_id()
         beside.until(lambda: beside.status(caller.key) == 200)

@@ -173,25 +173,6 @@ def test_a_scope_that_does_not_exist_is_told_by_check(any_service):
         any_service.connector(scope=("NOWHERE",)).check()
 
 
-def test_gone_is_what_the_service_does_not_know_any_more(any_service):
-    connector = any_service.connector()
-    if any_service.kind in TRACKERS:
-        assert not connector.gone(Issue, "10234")
-        assert connector.gone(Issue, "99999")
-        assert not connector.gone(TrackerProject, "10000")
-        assert connector.gone(TrackerProject, "99999")
-    else:
-        known = any_service.said(Repository)[0].id
-        assert not connector.gone(Repository, known)
-        assert connector.gone(Repository, known.replace("501", "999"))
-
-
-def test_gone_is_not_claimed_by_a_service_that_is_down(any_service):
-    any_service.service.planned = [Reply({}, 500)] * 5
-    with pytest.raises(ConnectorFault):
-        any_service.connector().gone(Issue, "1")
-
-
 def test_the_credential_is_not_shown_by_what_holds_it(any_service):
     assert any_service.service.secret not in repr(any_service.connector())
     assert any_service.service.authorization not in repr(any_service.connector())

@@ -104,6 +104,21 @@ CONNECTING = (
 )
 """Tables of what was read from others, which moves no organisation's revision (tests/contracts/test_connecting.py)."""
 
+ENTERING = ("membership", "invitation", "sign_on")
+"""Tables of who may enter an organisation, which moves no revision: gateways do not read them (tests/contracts/test_entering.py)."""
+
+OF_A_PERSON = (
+    "account_user",
+    "account_emailaddress",
+    "account_emailconfirmation",
+    "mfa_authenticator",
+    "usersessions_usersession",
+    "socialaccount_socialapp",
+    "socialaccount_socialaccount",
+    "socialaccount_socialtoken",
+)
+"""Tables that belong to an account and not to one organisation."""
+
 TABLES = tuple(rows_of(uuid7(), "x"))
 """Every control table that the data plane depends on."""
 

@@ -9,7 +9,16 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from conftest import Database, clone_of
-from contracts.control import CONNECTING, ONLY_GROW, TABLES, insert, insert_all, rows_of
+from contracts.control import (
+    CONNECTING,
+    ENTERING,
+    OF_A_PERSON,
+    ONLY_GROW,
+    TABLES,
+    insert,
+    insert_all,
+    rows_of,
+)
 from visionality.runtime.ids import uuid7
 
 CHANGEABLE = [table for table in TABLES if table not in ONLY_GROW]
@@ -74,8 +83,8 @@ def test_these_are_all_the_control_tables(two):
             "select tablename from pg_tables where schemaname = 'vis_control'"
         ).fetchall()
     assert {f"vis_control.{table}" for table in TABLES} == {name for (name,) in found}
-    others = {"django_migrations", "django_session", "login_link"}
-    assert {name for (name,) in every} - set(TABLES) == others | set(CONNECTING)
+    others = {"django_migrations", "django_session", "idempotency_key", "login_link"}
+    assert {name for (name,) in every} - set(TABLES) == others | {*CONNECTING, *ENTERING, *OF_A_PERSON}
 
 
 def test_an_organisation_starts_with_one_revision_for_each_row(two):

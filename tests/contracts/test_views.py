@@ -14,9 +14,24 @@ from visionality.runtime.ids import uuid7
 TIME = "timestamp with time zone"
 
 VIEWS = {
+    "access_keys_v1": {
+        "org_id": "uuid", "key_id": "uuid", "agent_sub": "character varying(255)", "person_id": "uuid", "has_person": "boolean",
+        "level": "smallint", "floor": "integer", "issued_at": TIME, "rotated_at": TIME, "expires_at": TIME, "revoked_at": TIME,
+        "org_epoch": "integer", "person_epoch": "integer", "org_epoch_now": "integer", "person_epoch_now": "integer",
+        "is_capped": "boolean",
+    },
+    "access_members_v1": {
+        "org_id": "uuid", "member_id": "uuid", "roles": "jsonb", "state": "character varying(10)", "joined_at": TIME,
+        "has_subject": "boolean", "has_second_factor": "boolean",
+    },
     "alert_channels_v1": {
         "org_id": "uuid", "channel_id": "uuid", "kind": "character varying(20)", "target": "character varying(400)",
     },
+    "all_splits_v1": {
+        "org_id": "uuid", "split_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(80)",
+        "parts": "jsonb", "effective_from": TIME,
+    },
+    "applied_migrations_v1": {"migration": "text", "applied_at": TIME},
     "binding_keys_v1": {
         "org_id": "uuid", "binding_key_id": "uuid", "service_id": "uuid", "thumbprint": "bytea", "sealed": "bytea",
         "kek_id": "uuid", "generation": "integer", "wrapped": "bytea", "retires_at": TIME, "revoked_at": TIME,
@@ -34,6 +49,11 @@ VIEWS = {
         "made_at": TIME,
     },
     "customers_v1": {"org_id": "uuid", "customer_id": "character varying(80)"},
+    "decided_v1": {"org_id": "uuid", "kind": "text", "name": "text", "made_at": TIME},
+    "destinations_v1": {
+        "org_id": "uuid", "kind": "text", "destination_id": "uuid", "host": "text", "is_encrypted": "boolean", "since": TIME,
+        "until": TIME,
+    },
     "hints_v1": {
         "org_id": "uuid", "hint_id": "uuid", "agent_sub": "character varying(255)", "project": "character varying(80)",
         "task_class": "character varying(40)", "model_from": "character varying(200)", "prefer": "character varying(200)",
@@ -41,6 +61,10 @@ VIEWS = {
     },
     "hooks_v1": {"connector_id": "uuid", "org_id": "uuid", "kind": "character varying(20)"},
     "issues_v1": {"org_id": "uuid", "key": "text", "epic_key": "text", "is_current": "boolean"},
+    "kept_secrets_v1": {
+        "org_id": "uuid", "kind": "text", "secret_id": "uuid", "made_at": TIME, "ends_at": TIME, "revoked_at": TIME,
+        "is_sealed": "boolean",
+    },
     "keys_v1": {
         "org_id": "uuid", "key_id": "uuid", "handle_hmac": "bytea", "expires_at": TIME, "revoked_at": TIME,
         "agent_sub": "character varying(255)", "agent_owner": "character varying(200)", "sso_sub": "character varying(255)",
@@ -58,6 +82,9 @@ VIEWS = {
     "orgs_v1": {
         "org_id": "uuid", "slug": "character varying(60)", "name": "character varying(200)", "time_zone": "character varying(60)",
         "level_floor": "smallint", "epoch": "integer", "denied_project": "character varying(10)",
+    },
+    "own_org_v1": {
+        "org_id": "uuid", "slug": "character varying(60)", "name": "character varying(200)", "time_zone": "character varying(60)",
     },
     "prices_v1": {
         "org_id": "uuid", "version": "integer", "provider": "character varying(60)", "model": "character varying(200)",
@@ -100,6 +127,9 @@ VIEWS = {
         "org_id": "uuid", "split_id": "uuid", "scope_kind": "character varying(20)", "scope_value": "character varying(80)",
         "parts": "jsonb", "effective_from": TIME,
     },
+    "switched_on_v1": {
+        "org_id": "uuid", "has_sign_on": "boolean", "has_soft_cap": "boolean", "has_channel": "boolean",
+    },
     "task_class_rules_v1": {
         "org_id": "uuid", "number": "integer", "task_class": "character varying(40)", "client": "character varying(60)",
         "tool": "character varying(80)", "model": "character varying(200)", "path": "character varying(200)",
@@ -109,18 +139,27 @@ VIEWS = {
 }  # fmt: skip
 
 EVERYBODY = {"vis_writer", "vis_web", "vis_jobs", "vis_reader", "vis_auditor", "vis_sealer"}
+AUDITORS = {"vis_reader", "vis_auditor"}
 READERS = {
+    "access_keys_v1": AUDITORS,
+    "access_members_v1": AUDITORS,
     "alert_channels_v1": {"vis_jobs"},
+    "all_splits_v1": {"vis_sealer"},
+    "applied_migrations_v1": AUDITORS,
     "binding_keys_v1": {"vis_writer"},
     "budgets_v1": {"vis_writer", "vis_jobs"},
     "correction_orders_v1": {"vis_writer", "vis_jobs"},
     "customers_v1": {"vis_writer"},
+    "decided_v1": AUDITORS,
+    "destinations_v1": AUDITORS,
     "hints_v1": {"vis_writer"},
     "hooks_v1": {"vis_web"},
     "issues_v1": {"vis_writer", "vis_reader"},
+    "kept_secrets_v1": AUDITORS,
     "keys_v1": {"vis_writer"},
     "markups_v1": {"vis_writer"},
-    "orgs_v1": EVERYBODY - {"vis_reader", "vis_sealer"},
+    "orgs_v1": EVERYBODY - {"vis_reader"},
+    "own_org_v1": EVERYBODY - {"vis_writer", "vis_sealer"},
     "prices_v1": {"vis_writer"},
     "project_aliases_v1": {"vis_writer"},
     "projects_v1": {"vis_writer"},
@@ -132,6 +171,7 @@ READERS = {
     "schema_migrations_v1": EVERYBODY,
     "signing_keys_v1": {"vis_writer"},
     "splits_v1": {"vis_writer", "vis_jobs", "vis_reader"},
+    "switched_on_v1": AUDITORS,
     "task_class_rules_v1": {"vis_writer"},
     "trackers_v1": {"vis_writer"},
 }

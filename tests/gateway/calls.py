@@ -141,8 +141,10 @@ def recomputed(row: dict[str, Any]) -> int:
 
 
 def complaints(product: Product) -> list[str]:
-    """What the gateway's log says that it must not: a traceback, or an error of its own."""
+    """What the gateway's log says that it must not: a traceback, or an error that the standard library told."""
     log = (product.data_dir / "logs" / "gateway.log").read_text()
     return [
-        line for line in log.splitlines() if "Traceback" in line or "exception" in line or "ERROR" in line
+        line
+        for line in log.splitlines()
+        if "Traceback" in line or "exception" in line or '"level": "error", "logger"' in line
     ]

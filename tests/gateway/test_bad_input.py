@@ -175,7 +175,6 @@ PATHS = [
     ("GET", "/v1/models/gpt%2d4o"),
     ("GET", "/v1/models/a/b"),
     ("POST", "/sandbox/reset"),
-    ("GET", "/metrics"),
     ("POST", "/"),
     ("GET", "/livez/"),
 ]

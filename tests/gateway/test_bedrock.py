@@ -15,6 +15,7 @@ from typing import Any
 
 import anthropic
 import boto3
+import botocore.session
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -22,6 +23,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.eventstream import EventStreamBuffer
 from botocore.exceptions import ClientError, EventStreamError
+from botocore.loaders import create_loader
 
 from gateway.calls import Caller, ask, new_id, opened, recomputed
 from gateway.terminator import terminated
@@ -59,6 +61,8 @@ ANTHROPIC_USAGE = {
     "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
 }
 BUCKETS = {"in_text": 100, "cache_read": 50, "cache_write_5m": 10, "cache_write_1h": 20, "out_text": 80}
+MODELS = create_loader()
+"""What boto3 reads of AWS's services: five megabytes of JSON, once."""
 GLOBAL_NUSD = 100 * 3_000 + 50 * 300 + 10 * 3_750 + 20 * 6_000 + 80 * 15_000
 """At the worldwide profile's rates; a regional one costs a tenth more."""
 
@@ -86,7 +90,9 @@ def environment(monkeypatch, caller, secure):
 @contextmanager
 def amazon(call_id: str, base: str = "/bedrock", **plan: object) -> Iterator[Any]:
     """boto3's client as its documentation makes it; the test's own headers go through its event hook."""
-    client = boto3.Session().client(  # a session of its own, because one remembers its credentials
+    session = botocore.session.Session()  # its own, because one remembers its credentials
+    session.register_component("data_loader", MODELS)
+    client = boto3.Session(botocore_session=session).client(
         "bedrock-runtime",
         region_name="us-east-1",
         endpoint_url=os.environ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] + base,

@@ -54,7 +54,11 @@ from visionality.core.call import Refusal
 from visionality.core.money import NANO
 from visionality.core.row import Row
 from visionality.core.window import PERIODS, bounds
+from visionality.gateway.budgets import Draw
 from visionality.gateway.repeats import Repeats
+from visionality.ledger.batch import Window
+from visionality.registry.snapshot import BudgetRecord
+from visionality.runtime.clock import utc_now
 
 SEED = int(os.environ.get("VIS_BUDGET_SEED", "20261122"))
 CALLS, FIT = 500, 37
@@ -465,13 +469,20 @@ A_WINDOW = UUID(int=3)
 A_REFUSAL = Refusal(402, "spend_token_blocked", "not enough left")
 
 
+def _draw(window_id: UUID) -> Draw:
+    now = utc_now()
+    budget = BudgetRecord(window_id, "project", "HPC", "total", 0, True, (), "refuse", None, now)
+    return Draw(budget, Window(A_ROW.org_id, window_id, window_id, "HPC", now, now))
+
+
 async def test_the_least_that_was_refused_a_moment_ago_is_what_is_refused_again():
     repeats = Repeats(lambda *_: None)
     for amount_nusd in (400, 10, 200):
         repeats.remember(A_ROW, A_WINDOW, amount_nusd, A_REFUSAL)
-    assert repeats.again(A_ROW, [A_WINDOW], 9) is None
-    assert repeats.again(A_ROW, [UUID(int=4)], 400) is None
-    again = repeats.again(A_ROW, [UUID(int=4), A_WINDOW], 10)
+    drawn, other = _draw(A_WINDOW), _draw(UUID(int=4))
+    assert repeats.again(A_ROW, [drawn], 9) is None
+    assert repeats.again(A_ROW, [other], 400) is None
+    again = repeats.again(A_ROW, [other, drawn], 10)
     assert (again.status, again.code, again.message, again.is_repeat) == (
         402,
         A_REFUSAL.code,
@@ -497,7 +508,7 @@ async def test_a_refusal_that_is_repeated_keeps_nothing_of_the_calls_that_met_it
     repeats, first = Repeats(lambda *_: None), Refusal(402, "spend_token_blocked", "not enough left")
     repeats.remember(A_ROW, A_WINDOW, 10, first)
     for _ in range(3):
-        meet(repeats.again(A_ROW, [A_WINDOW], 10))
+        meet(repeats.again(A_ROW, [_draw(A_WINDOW)], 10))
     meet(first)
     del first
     gc.collect()

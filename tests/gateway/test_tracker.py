@@ -51,7 +51,10 @@ def caller(tmp_path_factory) -> Iterator[Caller]:
         path = tmp_path_factory.mktemp("map") / "map.yaml"
         path.write_text(MAP)
         product.run("map", "apply", str(path), "--yes")
-        ((org,),) = [tuple(row.values()) for row in product.query("select org_id from vis.orgs_v1")]
+        ((org,),) = [
+            tuple(row.values())
+            for row in product.query("select org_id from vis.orgs_v1 where slug = 'default'")
+        ]
         desk = Desk(OfProduct(product), org, now=NOT_BY_ITSELF)
         desk.run(
             page(

@@ -278,7 +278,9 @@ async def test_several_processes_at_once_move_each_row_once(books, monkeypatch):
             try:
                 await corrector.correct()
             except Busy:
-                await asyncio.sleep(0)
+                await asyncio.sleep(
+                    0.05
+                )  # as its loop waits: who comes again at once only keeps the others from going on
 
     async with books.corrector() as one, books.corrector() as two, books.corrector() as three:
         await asyncio.gather(*(until_done(corrector) for corrector in (one, two, three)))

@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-TABLES = ("request_logs", "budget_events", "key_events", "admin_events", "seals")
+TABLES = (
+    "request_logs",
+    "budget_events",
+    "key_events",
+    "admin_events",
+    "seals",
+    "scope_runs",
+    "scope_segments",
+    "evidence_packs",
+)
 ROLES = ("vis_writer", "vis_web", "vis_jobs", "vis_reader", "vis_auditor", "vis_sealer")
 
 

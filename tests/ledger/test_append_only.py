@@ -69,12 +69,20 @@ ATTEMPTS = {
 }  # fmt: skip
 
 
+KEYS = {
+    "seals": "org_id, log, seal_no",
+    "scope_runs": "org_id, project_id, first_seq",
+    "scope_segments": "org_id, project_id, segment_no",
+    "evidence_packs": "org_id, pack_id",
+}
+
+
 @pytest.mark.parametrize("attempt", ATTEMPTS)
 @pytest.mark.parametrize("role", ROLES)
 def test_an_application_role_is_denied(ledger, role, attempt):
     with psycopg.connect(ledger.database.dsn(role)) as connection:
         for table in TABLES:
-            key = "org_id, log, seal_no" if table == "seals" else "org_id, created_at, id"
+            key = KEYS.get(table, "org_id, created_at, id")
             sentence = ATTEMPTS[attempt].format(table=table, key=key, partition=ledger.partition(table))
             connection.execute("select set_config('vis.org_id', %s, true)", [str(ledger.org_id)])
             with pytest.raises(InsufficientPrivilege):

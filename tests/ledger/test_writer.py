@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from visionality.core.row import Row, draft_text, from_draft
 from visionality.jobs.reaper import Reaper
+from visionality.ledger.batch import row_leaf
 from visionality.ledger.connection import AWAY, WriterConnection
 from visionality.ledger.writer import DEAD_LETTERS, Hold, LedgerAway, LedgerWriter
 from visionality.runtime.clock import utc_now
@@ -199,6 +200,16 @@ async def test_a_row_that_the_database_refuses_leaves_a_placeholder_in_its_numbe
     assert "dead-letter" in rows[1]["reason"]
     (letter,) = (ledger.settings.data_dir / DEAD_LETTERS).read_text().splitlines()
     assert str(bad.request_id) in json.loads(letter)["row"]
+
+
+async def test_a_caller_is_given_the_row_that_stands_with_its_leaf_or_the_placeholder_in_its_place(ledger):
+    async with started(ledger.writer) as writer:
+        good, bad = a_row(), a_row(memo="nul \x00 in it")
+        stands = [await writer.settle_within(row, None) for row in (good, bad)]
+    assert stands[0] is good
+    assert stands[1].provider == "unknown"
+    leaves = ledger.query("select leaf_hash from vis.request_logs order by wseq")
+    assert [bytes(row["leaf_hash"]) for row in leaves] == [row_leaf(row) for row in stands]
 
 
 async def test_a_row_that_cannot_even_be_encoded_does_not_stop_the_others(ledger):

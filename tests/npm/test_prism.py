@@ -81,9 +81,8 @@ def test_every_call_of_a_run_is_one_that_the_specification_has(prism, since):
     assert pull.merged_at == datetime(2026, 11, 21, 9, 30, 0, 46039, tzinfo=UTC)
 
 
-def test_check_and_gone_ask_what_the_specification_has(prism):
+def test_check_asks_what_the_specification_has(prism):
     assert connector(prism).check().endswith("shows us the repositories of arctrade.")
-    assert not connector(prism).gone(Repository, "{470c176d-3574-44ea-bb41-89e8638bcca4}")
 
 
 def test_prism_does_refuse_a_call_that_the_specification_does_not_have(prism):

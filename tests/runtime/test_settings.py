@@ -48,3 +48,10 @@ def test_all_mistakes_are_told_together():
 
 def test_the_data_directory_is_absolute_whatever_was_said():
     assert from_environment({}).data_dir == Path.cwd() / Settings.__dataclass_fields__["data_dir"].default
+
+
+def test_the_pooler_is_named_by_a_postgresql_address():
+    address = "postgresql://pgbouncer.internal:6432/vis"
+    assert from_environment({"VIS_POOLER_URL": address}).pooler_url == address
+    with pytest.raises(BadSettings, match="VIS_POOLER_URL='pgbouncer:6432': expected an address such as"):
+        from_environment({"VIS_POOLER_URL": "pgbouncer:6432"})

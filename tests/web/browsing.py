@@ -35,9 +35,9 @@ class Browser:
     def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
         return self._ask(method, path, None, headers)
 
-    def post(self, path: str, **fields: str) -> Answer:
+    def post(self, path: str, **fields: str | list[str]) -> Answer:
         headers = {"content-type": "application/x-www-form-urlencoded"}
-        return self._ask("POST", path, urlencode(fields).encode(), headers)
+        return self._ask("POST", path, urlencode(fields, doseq=True).encode(), headers)
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         jar = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -76,6 +76,12 @@ class Plane:
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
+    def statements(self, browser: Browser, path: str) -> list[str]:
+        """The SQL statements that answering this address takes, sign-in and all."""
+        self.tell("statements")
+        assert browser.get(path).status == 200
+        return self.tell("statements")
+
     def link(self, org_id: UUID, actor: str = "operator") -> str:
         """The path of a fresh sign-in link."""
         url = self.tell("link", str(org_id), actor)
@@ -84,12 +90,14 @@ class Plane:
 
     def signed_in(self, org_id: UUID, actor: str = "operator") -> Browser:
         browser = self.browser()
-        assert browser.get(self.link(org_id, actor)).headers["location"] == "/"
+        assert browser.get(self.link(org_id, actor)).headers["location"] == "/home"
         return browser
 
 
 @contextmanager
-def plane_on(database: Database, sandbox: str) -> Iterator[Plane]:
+def plane_on(
+    database: Database, sandbox: str, public_url: str = "", smtp_url: str = "", hops: int = 0
+) -> Iterator[Plane]:
     command = [
         sys.executable,
         "-W",
@@ -98,6 +106,9 @@ def plane_on(database: Database, sandbox: str) -> Iterator[Plane]:
         database.dsn("vis_web"),
         database.dsn("vis_reader"),
         sandbox,
+        public_url,
+        smtp_url,
+        str(hops),
     ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -42,18 +42,20 @@ def plain_plane(plane: Plane) -> Iterator[Plane]:
         yield running
 
 
+def office_on(plane: Plane, data_dir: Path) -> Office:
+    """A new organisation with somebody signed in."""
+    org_id = uuid7()
+    with plane.database.as_role("vis_web", org_id) as connection:
+        connection.execute(
+            "insert into vis_control.organisation (id, slug, name, created_at) values (%s, %s, %s, now())",
+            [org_id, org_id.hex, "ArcTrade"],
+        )
+    return Office(org_id, plane.signed_in(org_id), plane, data_dir)
+
+
 @pytest.fixture
 def new_office(plane: Plane, tmp_path: Path) -> Callable[[], Office]:
-    def made() -> Office:
-        org_id = uuid7()
-        with plane.database.as_role("vis_web", org_id) as connection:
-            connection.execute(
-                "insert into vis_control.organisation (id, slug, name, created_at) values (%s, %s, %s, now())",
-                [org_id, org_id.hex, "ArcTrade"],
-            )
-        return Office(org_id, plane.signed_in(org_id), plane, tmp_path)
-
-    return made
+    return lambda: office_on(plane, tmp_path)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -87,7 +88,10 @@ def write(dsn: str, data_dir: Path, org_id: UUID, rows: Sequence[Row]) -> list[R
         _stamped(row, org_id, utc_now() - timedelta(milliseconds=len(rows) - place))
         for place, row in enumerate(rows)
     ]
-    asyncio.run(_write(_address(dsn), Settings(data_dir=data_dir), stamped))
+    with ThreadPoolExecutor(
+        1
+    ) as aside:  # a browser of Playwright keeps a loop running in the test's own thread
+        aside.submit(asyncio.run, _write(_address(dsn), Settings(data_dir=data_dir), stamped)).result()
     assert not list(data_dir.iterdir()), "the database did not take a row"
     return stamped
 

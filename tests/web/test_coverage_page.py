@@ -91,15 +91,15 @@ def test_a_tool_is_told_what_it_sends_and_what_to_do(office):
     assert claude < aider < nameless < codex
     assert "90.0 %" in tools[claude:aider]
     assert "environment, places in no map" in tools[claude:aider]
-    assert "vis map apply map.yaml Guide, Attribution: The mapping file" in tools[claude:aider]
+    assert "add it to the map. Guide, Attribution: The mapping file" in tools[claude:aider]
     assert "none It does not say where it works" in tools[aider:nameless]
     assert "http://127.0.0.1:8700/at/PROJECT" in tools[aider:nameless]
-    assert "vis key issue --agent AGENT --project PROJECT" in tools[nameless:codex]
+    assert "give it a key of its project" in tools[nameless:codex]
     assert "metadata Nothing to do." in tools[codex:]
     assert "left-long-ago" not in tools
 
 
-def test_what_is_on_no_project_comes_with_the_command_that_settles_it(office):
+def test_what_is_on_no_project_comes_with_what_settles_it(office):
     remote = "bitbucket.org/arctrade/scratch"
     office.write(
         *(spend(number, 8, agent_sub=f"bot-{number:02}") for number in range(1, 13)),
@@ -109,7 +109,7 @@ def test_what_is_on_no_project_comes_with_the_command_that_settles_it(office):
     page = coverage(office)
     agents, repos = part(page, "agents"), part(page, "repos")
     assert agents.index("it's $(me)") < agents.index("bot-12") < agents.index("bot-04")
-    assert """vis key issue --agent 'it'"'"'s $(me)' --project PROJECT""" in agents
+    assert "/keys/issue?agent=it%27s%20%24%28me%29" in office.browser.get("/coverage").text
     assert "bot-03" not in agents
     assert "And 3 more." in agents
     assert "tidy@arctrade" not in agents
@@ -150,7 +150,7 @@ def test_other_currencies_are_not_added_to_dollars(office):
     office.write(spend(DOLLAR, 4), spend(DOLLAR, 4, currency="EUR"))
     page = part(coverage(office), "coverage")
     assert "Spend 1 USD" in page
-    assert "1 rows in other currencies are not counted here" in page
+    assert "The amounts of 1 call in other currencies are not counted here" in page
 
 
 def test_another_organisations_spend_is_not_there(new_office):
@@ -173,4 +173,4 @@ def test_the_pages_lead_to_each_other_and_a_stranger_to_the_door(office, plane):
         page = office.browser.get(path).text
         assert re.search(rf'href="{path}" aria-current="page">{name}<', page)
         assert page.count('aria-current="page"') == 1
-    assert plane.browser().get("/coverage").headers["location"] == "/login"
+    assert plane.browser().get("/coverage").headers["location"] == "/login?next=%2Fcoverage"

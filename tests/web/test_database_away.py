@@ -8,7 +8,9 @@ from web.browsing import plane_on
 def test_a_page_says_that_the_database_is_away_and_comes_back_with_it(cluster, template):
     with clone_of(cluster, template) as database, plane_on(database, "sandbox") as plane:
         with database.as_role("vis_auditor") as connection:
-            ((org_id,),) = connection.execute("select org_id from vis.orgs_v1").fetchall()
+            ((org_id,),) = connection.execute(
+                "select org_id from vis.orgs_v1 where slug = 'default'"
+            ).fetchall()
         browser = plane.signed_in(org_id)
         assert browser.get("/").status == 200
         close = f"alter database {database.name} allow_connections false"

@@ -1,10 +1,6 @@
 """Programs read and replace the identity table under a service token, all or nothing, and only their own (A4, S8)."""
 
-import json
-from dataclasses import dataclass
 from datetime import timedelta
-from http.client import HTTPConnection
-from typing import Any
 
 import pytest
 
@@ -13,71 +9,16 @@ from visionality.core.identity_table import COLUMNS
 from visionality.core.service_token import from_entropy, organisation_of
 from visionality.runtime.clock import utc_now
 from visionality.runtime.ids import uuid7
-from web.conftest import Office
+from web.programs import PATH, Program, is_problem, program_of
 
-PATH = "/api/v1/identities"
 ALICE = {"agent_sub": "alice@arctrade", "owner": "Alice K."}
 TOMORROW = f"{utc_now() + timedelta(days=1):%Y-%m-%d}"
 YESTERDAY = f"{utc_now() - timedelta(days=1):%Y-%m-%d}"
 
 
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    headers: dict[str, str]
-    content: Any
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program with a token; it has no cookies."""
-
-    office: Office
-    token_id: str
-    token: str
-
-    def ask(self, method: str, path: str = PATH, body: bytes | None = None, **headers: str) -> Reply:
-        given = {"authorization": f"Bearer {self.token}"} | {
-            name.replace("_", "-"): value for name, value in headers.items()
-        }
-        connection = HTTPConnection("127.0.0.1", self.office.plane.port, timeout=10)
-        try:
-            connection.request(method, path, body, given)
-            response = connection.getresponse()
-            content = response.read()
-            named = {name.lower(): value for name, value in response.getheaders()}
-        finally:
-            connection.close()
-        return Reply(response.status, named, json.loads(content) if content else None)
-
-    def get(self, path: str = PATH) -> Reply:
-        return self.ask("GET", path)
-
-    def put(self, items: object, query: str = "?create=1") -> Reply:
-        return self.ask("PUT", PATH + query, json.dumps(items).encode(), content_type="application/json")
-
-    def put_csv(self, text: str, query: str = "?create=1") -> Reply:
-        return self.ask("PUT", PATH + query, text.encode(), content_type="text/csv; charset=utf-8")
-
-
-def program_of(office: Office, *scopes: str, days: int = 90) -> Program:
-    told = office.plane.tell(
-        "service-token", str(office.org_id), str(days), *(scopes or ("identities:write",))
-    )
-    return Program(office, *told)
-
-
 @pytest.fixture
 def program(office) -> Program:
     return program_of(office)
-
-
-def is_problem(reply: Reply, status: int) -> dict[str, Any]:
-    assert reply.status == status, reply
-    assert reply.headers["content-type"] == "application/problem+json"
-    assert reply.content["status"] == status
-    assert "set-cookie" not in reply.headers
-    return reply.content
 
 
 def test_what_is_put_is_what_is_read(program):

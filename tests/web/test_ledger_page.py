@@ -117,6 +117,7 @@ def test_what_is_not_a_plain_final_cost_says_so(office):
     assert figures(page) == {
         "Cost": "0.010215 USD",
         "Calls": "7",
+        "of them charged": "4",
         "of it final": "0.00681 USD",
         "of it estimated": "0.003405 USD",
         "Simulated, not counted": "0.003405 USD",

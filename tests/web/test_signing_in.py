@@ -2,16 +2,41 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode
 
 ID = "01991d3a-0000-7000-8000-000000000000"
-OPEN = {"/login", "/login/x", "/livez", "/readyz", f"/hooks/{ID}"}
-SAMPLES = {"<uuid:row_id>": ID, "<uuid:connector_id>": ID, "<str:token>": "x", "<path:agent_sub>": "x"}
+ENTRANCE = {
+    "/login",
+    "/login/x",
+    "/login/passkey",
+    "/login/second-factor",
+    "/login/inactive",
+    "/login/company",
+    "/login/company/cancelled",
+    f"/login/company/{ID}/callback",
+    "/join/x",
+    "/password/forgotten",
+    "/password/forgotten/sent",
+    "/password/new/x-x",
+    "/password/new/done",
+    "/organisation",
+    "/logout",
+}
+OPEN = ENTRANCE | {"/livez", "/readyz", f"/hooks/{ID}", "/figures/x", "/figures/x/figure.json"}
 FOR_PROGRAMS = "/api/"
 
 
 def addresses(plane):
     """Every address of the URL map, with something in the place of what varies."""
-    return {re.sub("<.*>", lambda found: SAMPLES[found[0]], one) for one in plane.tell("addresses")}
+    return {
+        re.sub(r"<(\w+?):.*?>", lambda found: {"uuid": ID, "int": "1"}.get(found[1], "x"), written(one))
+        for one in plane.tell("addresses")
+    }
+
+
+def written(address):
+    """A pattern that is a regular expression, as the others are."""
+    return re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<str:\1>", address)
 
 
 def token_of(page):
@@ -19,13 +44,21 @@ def token_of(page):
 
 
 def test_every_address_but_sign_in_and_health_sends_a_stranger_to_sign_in(plane):
-    assert {"/", "/rows", "/logout"} < addresses(plane)
+    assert {"/", "/rows", "/settings/members"} | OPEN < addresses(plane)
     for address in addresses(plane) - OPEN:
         answer = plane.browser().get(address)
         if address.startswith(FOR_PROGRAMS):
             assert (answer.status, "set-cookie" in answer.headers) == (401, False), address
         else:
-            assert (answer.status, answer.headers["location"]) == (302, "/login"), address
+            back = "" if address == "/" else f"?{urlencode({'next': address})}"
+            assert (answer.status, answer.headers["location"]) == (302, f"/login{back}"), address
+
+
+def test_the_entrance_shows_nothing_of_an_organisation(plane, office):
+    for address in ENTRANCE:
+        answer = plane.browser().get(address)
+        assert answer.status in {200, 302, 404, 405, 410}, address
+        assert "ArcTrade" not in answer.text, address
 
 
 def test_a_poll_of_somebody_whose_session_ended_sends_the_whole_page_to_sign_in(plane):
@@ -41,7 +74,7 @@ def test_the_sign_in_page_says_what_to_do(plane):
 
 def test_a_link_signs_in_once(plane, office):
     link, first, second = plane.link(office.org_id, "alice@arctrade"), plane.browser(), plane.browser()
-    assert first.get(link).headers["location"] == "/"
+    assert first.get(link).headers["location"] == "/home"
     assert "alice@arctrade" in first.get("/").text
     again = second.get(link)
     assert again.status == 410
@@ -88,9 +121,10 @@ def test_a_sign_in_is_in_the_audit_log(plane, office):
     plane.signed_in(office.org_id, "alice@arctrade")
     with plane.database.as_role("vis_auditor") as connection:
         acts = connection.execute(
-            "select kind, actor from vis.admin_events where org_id = %s order by seq", [office.org_id]
+            "select kind, actor, host(source_ip::inet) from vis.admin_events where org_id = %s order by seq",
+            [office.org_id],
         ).fetchall()
-    assert acts == [("signed_in", "operator"), ("signed_in", "alice@arctrade")]
+    assert acts == [("signed_in", "operator", "127.0.0.1"), ("signed_in", "alice@arctrade", "127.0.0.1")]
 
 
 def test_signing_in_changes_the_session_key(plane, office):

@@ -5,7 +5,6 @@ remainder; without a split they go to the row's own cost center and code. A corr
 corrects. The totals are the ledger's to the last nano-dollar.
 """
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from psycopg import sql
 
 from visionality.chargeback.filter import rows_of
 from visionality.core.allocation import CostSplit, Dated, Part, billionths, split_at, split_by_billionths
+from visionality.core.csv_line import csv_line, guarded
 from visionality.core.money import usd
 from visionality.runtime.sql import statements
 
@@ -25,8 +25,6 @@ COLUMNS = ("cost_center", "gl_code", "project_id", "currency", "cost_usd", "bill
 
 _BEFORE_ANY_RULE = datetime.min.replace(tzinfo=UTC)
 _ALL_OF_IT = (Decimal(1),)
-_FORMULA = re.compile(r"[-=+@\t\r\n＝＋－＠]")  # noqa: RUF001 -- as `guard` in chargeback.sql
-_QUOTED = re.compile(r'[",\r\n]')
 _SQL = statements("visionality.chargeback.sql", "chargeback.sql")
 
 
@@ -123,31 +121,44 @@ def write(
 
     `original` leaves corrections out.
     """
-    rules = _splits(connection, org_id)
-    changes = sorted({rule.effective_from for rule in rules if rule.effective_from < end})
-    scopes = {
-        kind: [rule.scope_value for rule in rules if rule.scope_kind == kind]
-        for kind in ("project", "team", "customer")
-    }
+    rules = splits_of(connection, org_id)
     where = rows_of(org_id, start, end, wanted, include_sandbox=include_sandbox, original=original)
-    report = _Report(rules, [_BEFORE_ANY_RULE, *changes])
-    amounts = sql.SQL(_SQL["amounts"]).format(filter=where, changes=sql.Literal(changes), **scopes)
+    report = _Report(rules, _moments(rules, end))
+    amounts = sql.SQL(_SQL["amounts"]).format(kinds=_kinds(rules, end, where))
     with connection.cursor().copy(amounts) as copy:
         for row in copy.rows():
             report.add(row[:7], int(row[7]), int(row[8]), int(row[9]))
     totals = report.totals()
-    out.write(_csv_line(*COLUMNS))
+    out.write(csv_line(*COLUMNS))
     out.writelines(
-        _csv_line(*map(_guarded, line), *_amounts(report.lines[line])) for line in sorted(report.lines)
+        csv_line(*map(guarded, line), *_amounts(report.lines[line])) for line in sorted(report.lines)
     )
     out.writelines(
-        _csv_line("TOTAL", "", "", total.currency, *_amounts(total.sum))
+        csv_line("TOTAL", "", "", total.currency, *_amounts(total.sum))
         for total in totals or [Total("USD", 0, Sum())]
     )
     return totals
 
 
-def _splits(connection: psycopg.Connection[Any], org_id: UUID) -> list[CostSplit]:
+def _kinds(rules: list[CostSplit], end: datetime, where: sql.Composed) -> sql.Composed:
+    changes = sql.Literal(_moments(rules, end)[1:])
+    return sql.SQL(_SQL["kinds"]).format(filter=where, changes=changes, **_scopes(rules))
+
+
+def _moments(rules: list[CostSplit], end: datetime) -> list[datetime]:
+    """From when on each set of rules is in force."""
+    return [_BEFORE_ANY_RULE, *sorted({rule.effective_from for rule in rules if rule.effective_from < end})]
+
+
+def _scopes(rules: list[CostSplit]) -> dict[str, list[str]]:
+    return {
+        kind: [rule.scope_value for rule in rules if rule.scope_kind == kind]
+        for kind in ("project", "team", "customer")
+    }
+
+
+def splits_of(connection: psycopg.Connection[Any], org_id: UUID) -> list[CostSplit]:
+    """Every rule, the oldest first."""
     return [
         CostSplit(
             row["scope_kind"],
@@ -163,14 +174,3 @@ def _splits(connection: psycopg.Connection[Any], org_id: UUID) -> list[CostSplit
 
 def _amounts(of: Sum) -> tuple[str, str, str]:
     return usd(of.cost_nusd), usd(of.billed_nusd), str(of.rows)
-
-
-def _guarded(text: str) -> str:
-    """A text that a spreadsheet would take for a formula gets a leading apostrophe."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def _csv_line(*cells: str) -> bytes:
-    """A line of CSV; the module `csv` would leave a lone carriage return unquoted."""
-    quoted = ['"{}"'.format(cell.replace('"', '""')) if _QUOTED.search(cell) else cell for cell in cells]
-    return (",".join(quoted) + "\n").encode()

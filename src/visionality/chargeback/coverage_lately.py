@@ -1,21 +1,22 @@
 """What the coverage page shows of the last weeks (promise A6): by day, by tool, and what is attributed to nobody.
 
-One look at the rows of those weeks: older ones are never read, however many there are.
+All of it comes from the daily sums, so it is the ledger's at every moment.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from visionality.chargeback.coverage import Sum
-from visionality.chargeback.filter import rows_of
-from visionality.chargeback.task_report import composed
+from visionality.ledger import sums
 
 Levels = dict[int | None, Sum]
+_CURRENCY = "USD"
 
 
 @dataclass(slots=True)
@@ -44,26 +45,30 @@ class Lately:
     repos: list[tuple[str | None, Sum]]
     """Of rows that are of no project; None for rows without a repo."""
     other_currencies: int
-    """Rows that are not in US dollars, whose amounts are left out."""
+    """Calls that are not in US dollars, whose amounts are left out."""
 
 
 def lately(
-    connection: psycopg.Connection[Any], org_id: UUID, start: datetime, end: datetime, recent: datetime
+    connection: psycopg.Connection[Any], org_id: UUID, since: date, until: date, recent: date
 ) -> Lately:
-    """The rows of a half-open range; tools are counted from `recent` on. What was simulated is left out."""
-    served = rows_of(org_id, start, end, {}, include_sandbox=False)
-    rows = connection.execute(composed("coverage_lately", served, recent=recent)).fetchall()
-    days: dict[date, Levels] = {}
+    """The UTC days from `since` until before `until`; tools are counted from `recent` on. What was simulated is left out."""
+    days: defaultdict[date, Levels] = defaultdict(dict)
     levels: defaultdict[int | None, Sum] = defaultdict(Sum)
-    whole, unattributed, others = Sum(), Sum(), 0
-    for row in _of(rows, "day"):
-        days.setdefault(row["day"], {})[row["level"]] = Sum(row["calls"], row["cost_nusd"])
-        for its in (whole, levels[row["level"]]):
-            its.add(row["calls"], row["cost_nusd"])
-        unattributed.add(row["unattributed_calls"], row["unattributed_nusd"])
-        others += row["others"]
+    whole, others = Sum(), 0
+    for one in sums.daily(connection, org_id, "level", since, until):
+        assert one.day is not None
+        level = int(one.key) if one.key else None
+        for its in (whole, levels[level], days[one.day].setdefault(level, Sum())):
+            its.add(one.calls, _dollars(one))
+        others += one.calls if one.currency != _CURRENCY else 0
+    nobodys = sums.sums_by(
+        connection, org_id, ("project", "project_agent", "project_repo"), since, until, keys=[""]
+    )
+    unattributed = Sum()
+    for one in nobodys["project"]:
+        unattributed.add(one.calls, _dollars(one))
     return Lately(
-        days=dict(sorted(days.items())),
+        days=dict(days),
         levels=dict(
             sorted(
                 ((level, its) for level, its in levels.items() if its != Sum()), key=lambda one: one[0] or 0
@@ -71,34 +76,39 @@ def lately(
         ),
         whole=whole,
         unattributed=unattributed,
-        tools=_tools(_of(rows, "client")),
-        agents=_largest(_of(rows, "agent"), "agent_sub"),
-        repos=_largest(_of(rows, "repo"), "repo"),
+        tools=_tools(sums.sums(connection, org_id, "client", recent, until)),
+        agents=_largest(nobodys["project_agent"]),
+        repos=_largest(nobodys["project_repo"]),
         other_currencies=others,
     )
 
 
-def _of(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [row for row in rows if row["of"] == kind]
+def _dollars(one: sums.Sum) -> int:
+    return one.cost_nusd if one.currency == _CURRENCY else 0
 
 
-def _tools(rows: list[dict[str, Any]]) -> list[Tool]:
-    found: dict[str | None, Tool] = {}
-    for row in rows:
-        if not row["recent_calls"] and not row["recent_nusd"]:
+def _tools(found: Iterable[sums.Sum]) -> list[Tool]:
+    tools: dict[str, Tool] = {}
+    for one in found:
+        name, cost = one.key or "", _dollars(one)
+        if not one.calls and not cost:
             continue
-        tool = found.setdefault(row["client"], Tool(row["client"]))
-        tool.levels[row["level"]] = Sum(row["recent_calls"], row["recent_nusd"])
-        tool.whole.add(row["recent_calls"], row["recent_nusd"])
-        tool.unattributed.add(row["recent_unattributed_calls"], row["recent_unattributed_nusd"])
-        tool.unplaced_calls += row["recent_unplaced_calls"]
+        tool = tools.setdefault(name, Tool(name or None))
+        level, _, nobodys = (one.key2 or "").partition(" ")
+        tool.levels.setdefault(int(level) if level.isdigit() else None, Sum()).add(one.calls, cost)
+        tool.whole.add(one.calls, cost)
+        if nobodys:
+            tool.unattributed.add(one.calls, cost)
+            tool.unplaced_calls += one.calls if nobodys == "unplaced" else 0
     return sorted(
-        found.values(), key=lambda tool: (-tool.whole.cost_nusd, -tool.whole.calls, tool.name or "")
+        tools.values(), key=lambda tool: (-tool.whole.cost_nusd, -tool.whole.calls, tool.name or "")
     )
 
 
-def _largest(rows: list[dict[str, Any]], name: str) -> list[tuple[str | None, Sum]]:
-    found = [
-        (row[name], Sum(row["calls"], row["cost_nusd"])) for row in rows if row["calls"] or row["cost_nusd"]
-    ]
-    return sorted(found, key=lambda one: (-one[1].cost_nusd, -one[1].calls, one[0] or ""))
+def _largest(found: Iterable[sums.Sum]) -> list[tuple[str | None, Sum]]:
+    """By the second part of their key."""
+    by_name: defaultdict[str | None, Sum] = defaultdict(Sum)
+    for one in found:
+        by_name[one.key2 or None].add(one.calls, _dollars(one))
+    left = [(name, its) for name, its in by_name.items() if its != Sum()]
+    return sorted(left, key=lambda one: (-one[1].cost_nusd, -one[1].calls, one[0] or ""))

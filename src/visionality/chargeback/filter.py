@@ -9,16 +9,9 @@ from uuid import UUID
 
 from psycopg import sql
 
-_FILTERS = {
-    "project": "project_id",
-    "task": "task_id",
-    "epic": "epic_id",
-    "team": "team_id",
-    "agent": "agent_sub",
-    "owner": "agent_owner",
-    "customer": "customer_id",
-}
-SELECTORS = tuple(_FILTERS)
+from visionality.ledger.filter import COLUMNS
+
+SELECTORS = ("project", "task", "epic", "team", "agent", "owner", "customer")
 """What an export can be narrowed to."""
 _SERVED = sql.SQL(
     "(decision = 'allowed' or cost_nusd <> 0) and (task_class is distinct from 'catalogue' or cost_nusd <> 0)"
@@ -61,7 +54,7 @@ def asked_of(
     if original:
         parts.append(sql.SQL("entry <> 'correction'"))
     parts += [
-        sql.SQL("{} = {}").format(sql.Identifier(_FILTERS[selector]), value)
+        sql.SQL("{} = {}").format(sql.Identifier(COLUMNS[selector]), value)
         for selector, value in wanted.items()
     ]
     return sql.SQL(" and ").join(parts)

@@ -1,9 +1,9 @@
 """The queue: rows that nobody is charged for yet, or whose evidence is in doubt, by their likely cause (promise A6)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from visionality.chargeback.filter import rows_of
 from visionality.core.queue_cause import Cause, Known, Waiting, cause
 from visionality.ledger.reader import CALL_ROWS_COME_WITHIN, CLOCKS_APART
+from visionality.runtime.ids import made_at
 from visionality.runtime.sql import statements
 
 _SQL = statements("visionality.chargeback.sql", "queue.sql")
@@ -47,10 +48,10 @@ class Group:
     calls: int = 0
     cost_nusd: int = 0
 
-    def add(self, row: Record) -> None:
-        self.calls += row["is_call"]
-        self.cost_nusd += row["cost_nusd"]
-        self.last = max(self.last, row["created_at"])
+    def add(self, alike: Record) -> None:
+        self.calls += alike["calls"]
+        self.cost_nusd += alike["cost_nusd"]
+        self.last = max(self.last, alike["last"])
 
 
 @dataclass(slots=True)
@@ -79,30 +80,31 @@ class Queue:
     def groups(self) -> list[Group]:
         """The dearest first."""
         found: dict[tuple[str, str, str], Group] = {}
-        for row, why in self._waiting():
-            name = (row["currency"], why.kind, why.subject)
+        for alike, why in self._waiting("alike"):
+            name = (alike["currency"], why.kind, why.subject)
             if name not in found:
-                found[name] = Group(why, row["currency"], row["created_at"], row["created_at"])
-            found[name].add(row)
+                found[name] = Group(why, alike["currency"], alike["first"], alike["last"])
+            found[name].add(alike)
         return sorted(found.values(), key=lambda one: (-one.cost_nusd, -one.calls, one.cause.words))
 
     def chosen(self, choice: Choice) -> Selection:
         selection = Selection()
-        for row, why in self._waiting():
+        for row, why in self._waiting("waiting"):
             if choice.takes(row, why):
                 selection.add(row)
         return selection
 
-    def _waiting(self) -> Iterator[tuple[Record, Cause]]:
+    def _waiting(self, name: Literal["waiting", "alike"]) -> Iterator[tuple[Record, Cause]]:
         where = rows_of(self.org_id, self.start, self.end, {}, include_sandbox=self.include_sandbox)
+        waits = sql.SQL(_SQL["waits"]).format(filter=where)
         with self.connection.cursor(row_factory=dict_row) as cursor:
-            for row in cursor.stream(sql.SQL(_SQL["waiting"]).format(filter=where)):
+            for row in cursor.stream(sql.SQL(_SQL[name]).format(waits=waits)):
                 yield row, cause(Waiting(*(row[name] for name in _EVIDENCE)), self.known)
 
 
 def named(connection: psycopg.Connection[Any], org_id: UUID, ids: Sequence[UUID]) -> list[Record]:
     """The rows of these ids that the organisation has, true-ups and corrections included."""
-    moments = list(_moments(ids))
+    moments = [made for one in ids if (made := made_at(one)) is not None]
     if not moments:
         return []
     query = sql.SQL(_SQL["named"]).format(
@@ -113,8 +115,3 @@ def named(connection: psycopg.Connection[Any], org_id: UUID, ids: Sequence[UUID]
     )
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query).fetchall()
-
-
-def _moments(ids: Iterable[UUID]) -> Iterator[datetime]:
-    """When UUIDv7s were made; others are of no row."""
-    return (datetime.fromtimestamp((one.int >> 80) / 1000, UTC) for one in ids if one.version == 7)

@@ -85,5 +85,13 @@ def composed(
     """A statement of reports.sql over the rows of a condition, with what else it is given."""
     counted = {part: sql.SQL(_SQL[part]) for part in ("calls", "called_at")}
     larger = {part: sql.SQL(_SQL[part]).format(**counted) for part in ("sums", "is_left")}
-    larger["linked"] = sql.SQL(_SQL["linked"]).format(filter=where)
+    named = {part: sql.Identifier(part) for part in counted}
+    larger |= {f"linked_{part}": sql.SQL(_SQL[part]).format(**named) for part in ("sums", "is_left")}
+    asked = {"filter": where, "pull_requests": pull_requests_of("served")}
+    larger["linked"] = sql.SQL(_SQL["linked"]).format(**asked, **counted)
     return sql.SQL(_SQL[name]).format(filter=where, **counted, **larger, **given)
+
+
+def pull_requests_of(named: str) -> sql.Composed:
+    """The pull requests of the repos in the part of a statement that is called so: its parts `by_commit` and `by_branch`."""
+    return sql.SQL(_SQL["pull_requests"]).format(named=sql.Identifier(named))

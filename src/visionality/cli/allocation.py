@@ -9,7 +9,7 @@ import click
 from visionality.cli.installation import Installation, installation
 from visionality.cli.listing import add_list
 from visionality.cli.scope import ScopeName
-from visionality.core.allocation import Part
+from visionality.core.allocation import BadShares, Part, part_of
 from visionality.core.scope import SPLIT, Scope
 from visionality.runtime.clock import utc_now
 
@@ -19,8 +19,6 @@ allocation_command = click.Group(
 
 _NONE = "none"
 _MULTIPLIER = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
-_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,7})?)%|([01](?:\.[0-9]{1,9})?)")
-_CODE = re.compile(r"[^\x00-\x1f=:]{1,80}")
 
 
 class Multiplier(click.ParamType[Decimal]):
@@ -49,17 +47,10 @@ class SplitPart(click.ParamType[Part | None]):
             return value
         if value == _NONE:
             return None
-        codes, _, share = str(value).rpartition("=")
-        cost_center, colon, gl_code = codes.partition(":")
-        found = _SHARE.fullmatch(share)
-        if found is None or not _CODE.fullmatch(cost_center) or (colon and not _CODE.fullmatch(gl_code)):
-            self.fail(
-                f"{value!r} is no part of a split: expected a cost center and its share, such as CC-410=60% or "
-                "CC-410:6100=0.6, or none",
-                param,
-                ctx,
-            )
-        return Part(cost_center, gl_code, Decimal(found[1]).scaleb(-2) if found[1] else Decimal(found[2]))
+        try:
+            return part_of(str(value))
+        except BadShares as error:
+            self.fail(f"{error}, or none", param, ctx)
 
 
 @allocation_command.command(

@@ -8,10 +8,10 @@ import click
 from visionality.cli.installation import Installation, as_json, installation, report, show
 from visionality.cli.proof import prove_command
 from visionality.cli.scope import ScopeName
-from visionality.cli.standing import HEAD, lines, per, record, sentence, warnings
 from visionality.core.money import LARGEST_NUSD, NANO, usd
 from visionality.core.scope import Scope
 from visionality.core.window import PERIODS, Period
+from visionality.web.policy.standing import HEAD, lines, per, record, sentence, warnings
 
 if TYPE_CHECKING:
     from visionality.web.policy.budgets import Terms

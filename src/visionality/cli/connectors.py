@@ -18,6 +18,8 @@ connector_command = click.Group(
     "connector", help="Trackers and Git hosts that issues and pull requests are read from."
 )
 
+LONGEST_WAIT = 30.0
+"""Seconds that a command waits where a service asks for it; the jobs wait for longer."""
 TAKEN_UP_WITHIN = 30.0
 """Seconds in which a jobs process begins what is asked for."""
 ASK_AGAIN_AFTER = 0.3
@@ -231,6 +233,11 @@ def _run(here: Installation, name: str) -> "ConnectorRun":
 
 
 def _sit_out(seconds: float) -> bool:
+    """Somebody looks on. Raises ConnectorFault for a wait that only the jobs have time for."""
+    from visionality.connectors.model import ConnectorFault
+
+    if seconds > LONGEST_WAIT:
+        raise ConnectorFault(f"The service wants to be asked again in {seconds:.0f} s: try it then.")
     time.sleep(seconds)
     return False
 

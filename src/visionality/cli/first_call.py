@@ -11,9 +11,8 @@ from uuid import UUID
 import click
 
 from visionality.cli.installation import Installation, installation
+from visionality.core.trial import AGENT, PROJECT
 
-PROJECT = "TRY"
-AGENT = "first-call@localhost"
 MODEL = "claude-sonnet-4-6"
 
 

@@ -48,12 +48,13 @@ def _add(here: Installation, *, prefer: str, **selectors: str) -> None:
     if not prefer:
         raise click.UsageError("--prefer: expected the name of a model")
     with here.control() as act:
-        from visionality.web.policy.hints import Selectors, add_hint
+        from visionality.web.policy.hints import Selectors, add_hint, calls_of
 
-        hint, warnings = add_hint(act, Selectors(**selectors), prefer)
+        calls = Selectors(**selectors)
+        hint, warnings = add_hint(act, calls, prefer)
     for warning in warnings:
         report(f"warning: {warning}")
-    click.echo(f"{_calls(**selectors)} now get {prefer}; hint {hint.id}")
+    click.echo(f"{calls_of(calls)} now get {prefer}; hint {hint.id}")
 
 
 @hint_command.command("remove", epilog="Example: vis hint remove 0193…")
@@ -66,18 +67,6 @@ def _remove(here: Installation, hint_id: str) -> None:
 
         hint = remove_hint(act, hint_id)
     click.echo(f"{hint.prefer} is preferred no more by hint {hint.id}")
-
-
-def _calls(agent: str, project: str, task_class: str, instead_of: str) -> str:
-    """The calls that a hint is for, in words."""
-    parts = [
-        f"calls for {instead_of}" if instead_of else "calls",
-        f"of {agent}" if agent else "",
-        f"on {project}" if project else "",
-        f"for {task_class} work" if task_class else "",
-    ]
-    said = " ".join(part for part in parts if part)
-    return "all calls" if said == "calls" else said
 
 
 add_list(hint_command, "hint")

@@ -94,6 +94,10 @@ class Installation:
 
         return open_keys(self.settings, self.access.dsn("vis_web"), report)
 
+    def web_url(self) -> str:
+        """Where browsers find the pages, without a slash at its end. Raises NotRunning."""
+        return self.settings.public_url or str(self.addresses()["web"]).rstrip("/")
+
     def addresses(self) -> dict[str, Any]:
         """Where the running processes answer. Raises NotRunning."""
         path = self.settings.data_dir / ADDRESSES

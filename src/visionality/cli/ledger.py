@@ -1,4 +1,4 @@
-"""`vis ledger tail|show|export|strangers`."""
+"""`vis ledger tail|show|export|strangers|verify`."""
 
 import sys
 import time
@@ -13,6 +13,7 @@ import click
 
 from visionality.cli.duration import Duration
 from visionality.cli.installation import Installation, as_json, installation, show
+from visionality.cli.ledger_verify import verify_command
 from visionality.cli.output import whole_file
 from visionality.cli.period import Period, period_options
 from visionality.core.money import usd
@@ -24,7 +25,8 @@ STOPPED = 130
 
 _original = click.option("--original", is_flag=True, help="Leave corrections out.")
 
-ledger_command = click.Group("ledger", help="Rows: look, follow, take them out.")
+ledger_command = click.Group("ledger", help="Rows: look, follow, take them out, verify them.")
+ledger_command.add_command(verify_command)
 
 _HEAD = f"{'time (UTC)':<20} {'project':<10} {'task':<12} {'agent':<24} {'model':<26} {'in':>8} {'out':>7} {'cost USD':>14}  what"
 
@@ -38,6 +40,7 @@ def _line(row: dict[str, Any]) -> str:
     notes = [str(record["status_code"]), what, record["reason"] or ""]
     notes += [(record["tags"] or {}).get("correction", "")] if record["entry"] == "correction" else []
     notes += ["simulated"] if record["provider"] == "sandbox" else []
+    notes += ["demo"] if record["source"] == "demo" else []
     notes += ["estimated"] if record["usage_source"] == "tokenizer_estimate" else []
     read = record["input_tokens"] + record["cache_read_tokens"] + record["cache_write_tokens"]
     model = record["model_used"] or record["model_requested"] or "-"
@@ -75,8 +78,9 @@ def _tail(
 ) -> None:
     """Print the newest rows, oldest of them first."""
     from visionality.ledger import reader
+    from visionality.ledger.filter import Filter
 
-    wanted = reader.Filter(project, agent, original)
+    wanted = Filter.of({"project": project, "agent": agent}, original=original)
 
     def put(rows: list[dict[str, Any]]) -> None:
         for row in rows:

@@ -20,4 +20,4 @@ def make_link(here: Installation, web_url: str) -> str:
 @installation
 def login_command(here: Installation) -> None:
     """Print a link that signs you in to the pages, once, within 15 minutes."""
-    click.echo(make_link(here, here.addresses()["web"]))
+    click.echo(make_link(here, here.web_url()))

@@ -1,11 +1,118 @@
-"""`vis org show|set|revoke-keys`."""
+"""`vis org add|list|show|set|revoke-keys` and `vis org oidc set|show|remove`."""
+
+import os
 
 import click
 
 from visionality.cli.installation import Installation, as_json, installation, show
 from visionality.cli.reason import reason_needed
+from visionality.cli.secret import checked_secret, read_secret
 
-org_command = click.Group("org", help="The organisation.")
+org_command = click.Group("org", help="The organisations.")
+_oidc = click.Group("oidc", help="The organisation's own sign-on: its OpenID Connect issuer.")
+org_command.add_command(_oidc)
+
+
+@org_command.command("add", epilog="Example: vis org add acme --name 'Acme Ltd'")
+@click.argument("slug")
+@click.option("--name", required=True, help="As people read it.")
+@installation
+def _add(here: Installation, slug: str, *, name: str) -> None:
+    """Add an organisation. Its commands take --org SLUG, and nothing of it is seen from another one."""
+    with here.control() as act:
+        from visionality.web.policy.organisation import add_organisation
+
+        made = add_organisation(act, slug, name)
+    click.echo(f"organisation {made.slug} is there: `vis login --org {made.slug}` opens its pages")
+
+
+@org_command.command("list", epilog="Example: vis org list --json")
+@installation
+@as_json
+def _list(here: Installation, *, in_json: bool) -> None:
+    """List the organisations of this installation."""
+    with here.control():
+        from visionality.web.policy.organisation import organisations
+
+        records = [{"slug": one.slug, "name": one.name} for one in organisations()]
+    for record in records:
+        if in_json:
+            show(record)
+        else:
+            click.echo(f"{record['slug']:<28} {record['name']}")
+
+
+@_oidc.command(
+    "set",
+    epilog="Example: vis org oidc set --title Okta --issuer https://acme.okta.com --client-id 0oa1 --secret-env OIDC_SECRET",
+)
+@click.option("--title", required=True, help="The name on its button.")
+@click.option("--issuer", required=True, help="Exactly as the issuer calls itself.")
+@click.option("--client-id", required=True)
+@click.option(
+    "--secret-env",
+    help="The environment variable with the client secret; else it is read from standard input.",
+)
+@click.option("--domain", "domains", multiple=True, help="An e-mail domain that is led to it; once for each.")
+@click.option(
+    "--joins-as",
+    multiple=True,
+    type=click.Choice(["finance", "people", "projects", "security", "auditor", "operator"]),
+    help="As what people of these domains join without an invitation; nobody does without it.",
+)
+@click.option("--only", is_flag=True, help="Passwords and passkeys no longer open this organisation.")
+@installation
+def _oidc_set(
+    here: Installation,
+    *,
+    title: str,
+    issuer: str,
+    client_id: str,
+    secret_env: str | None,
+    domains: tuple[str, ...],
+    joins_as: tuple[str, ...],
+    only: bool,
+) -> None:
+    """Let members come in by an OpenID Connect issuer. Register the printed address with it as the redirect URI."""
+    if secret_env is None:
+        secret = read_secret("Client secret")
+    else:
+        secret = checked_secret(os.environ.get(secret_env, ""))
+    keys, web = here.keys(), here.web_url()
+    with here.control() as act:
+        from visionality.web.accounts.sign_on import Wanted, callback_path, set_sign_on
+
+        wanted = Wanted(title, issuer, client_id, secret.decode(), domains, joins_as, only)
+        set_sign_on(act, keys, wanted)
+        callback = callback_path(act.org_id)
+    click.echo(f"{web}{callback}")
+
+
+@_oidc.command("show", epilog="Example: vis org oidc show")
+@installation
+@as_json
+def _oidc_show(here: Installation, *, in_json: bool) -> None:
+    """Print the organisation's sign-on, without its secret."""
+    with here.control() as act:
+        from visionality.web.accounts.sign_on import shown
+
+        record = shown(act)
+    if in_json:
+        show(record)
+        return
+    for name, value in record.items():
+        click.echo(f"{name:<15} {value or 'none'}")
+
+
+@_oidc.command("remove", epilog="Example: vis org oidc remove")
+@installation
+def _oidc_remove(here: Installation) -> None:
+    """Remove the organisation's sign-on; members with a password or passkey still come in."""
+    with here.control() as act:
+        from visionality.web.accounts.sign_on import remove_sign_on
+
+        remove_sign_on(act)
+    click.echo("the sign-on is removed")
 
 
 @org_command.command("show", epilog="Example: vis org show")

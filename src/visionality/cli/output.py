@@ -2,10 +2,11 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -16,22 +17,51 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
     A device or a pipe is written as it is. Raises click.ClickException when the file system will not have it.
     """
-    is_plain = _becomes_a_file(path)
-    unfinished = path.with_name(path.name + ".part") if is_plain else path
-    try:
-        with unfinished.open("wb") as file:
+    if not _becomes_a_file(path):
+        with _told(path), path.open("wb") as file:
             yield file
-            file.flush()
-            if is_plain:
+        return
+    with _taken_at_the_end(path, path.with_name(path.name + ".part").open, "wb") as file:
+        yield file
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[BinaryIO]:
+    """The same for what only its owner may read, and can be read again before its name is taken: a file and nothing else."""
+    if not _becomes_a_file(path):
+        raise click.ClickException(f"{path} is no file: this is written to a file only")
+    unfinished = path.with_name(path.name + ".part")
+    with suppress(OSError):
+        unfinished.unlink()
+    with _taken_at_the_end(path, partial(open, unfinished, opener=_owners_only), "w+b") as file:
+        yield file
+
+
+@contextmanager
+def _taken_at_the_end(path: Path, begin: Callable[[str], Any], mode: str) -> Iterator[BinaryIO]:
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        with _told(path):
+            with begin(mode) as file:
+                yield file
+                file.flush()
                 os.fsync(file.fileno())
-        if is_plain:
             unfinished.replace(path)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        if is_plain:
-            with suppress(OSError):
-                unfinished.unlink()
+
+
+def _owners_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _becomes_a_file(path: Path) -> bool:

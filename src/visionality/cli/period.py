@@ -1,18 +1,20 @@
 """`--month`, `--quarter` or `--from`/`--to`: a half-open range of UTC days."""
 
 import functools
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
+
+from visionality.core import period as core
 
 Period = tuple[datetime, datetime]
 
 ALL_TIME: Period = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Said = TypeVar("_Said")
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -49,21 +51,18 @@ def _with_period(command: _Command, if_none: Period | None) -> _Command:
 
 def _period(month: str | None, quarter: str | None, first: datetime | None, last: datetime | None) -> Period:
     if month is not None:
-        if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
-            raise click.UsageError(f"--month {month}: expected a month such as 2026-11")
-        return _months(int(month[:4]), int(month[5:]), 1)
-    if quarter is not None:
-        if not re.fullmatch(r"\d{4}-?Q[1-4]", quarter):
-            raise click.UsageError(f"--quarter {quarter}: expected a quarter such as 2026-Q4")
-        return _months(int(quarter[:4]), int(quarter[-1]) * 3 - 2, 3)
-    if first is None or last is None or last < first:
+        found = _read("--month", month, core.month)
+    elif quarter is not None:
+        found = _read("--quarter", quarter, core.quarter)
+    elif first is None or last is None or last < first:
         raise click.UsageError("--from and --to go together, and --to is not before --from")
-    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC) + timedelta(days=1)
+    else:
+        found = _read("--to", last.date(), lambda day: core.between(first.date(), day))
+    return found.start, found.end
 
 
-def _months(year: int, month: int, count: int) -> Period:
-    if not 1 <= year < 9999:
-        raise click.UsageError(f"the year {year:04d} is out of range: expected 0001 to 9998")
-    start = datetime(year, month, 1, tzinfo=UTC)
-    passed = month - 1 + count
-    return start, datetime(year + passed // 12, passed % 12 + 1, 1, tzinfo=UTC)
+def _read(option: str, said: _Said, read: Callable[[_Said], core.Period]) -> core.Period:
+    try:
+        return read(said)
+    except core.BadPeriod as error:
+        raise click.UsageError(f"{option} {said}: {error}") from None

@@ -9,25 +9,10 @@ import click
 from visionality.cli.installation import Installation, installation, report
 from visionality.cli.listing import add_list
 from visionality.cli.providers import ProviderName
+from visionality.pricebook.said import rates_of
 from visionality.runtime.clock import utc_now
 
 price_command = click.Group("price", help="Prices in USD per million tokens.")
-
-_HOUR = 3600
-_FINEST = Decimal("1e-9")
-"""What is left of a price an hour that is no whole fraction for a million seconds, as in the price book."""
-
-_FOLLOWS: Mapping[str, tuple[str, ...]] = {
-    "input_usd": ("in_text", "in_image", "in_audio", "in_video", "in_tool", "embed"),
-    "output_usd": ("out_text", "out_reasoning", "out_audio", "out_image", "out_rejected_prediction"),
-    "cache_read": ("cache_read", "cache_read_audio", "cache_read_image"),
-    "cache_write": ("cache_write_5m", "cache_write_other"),
-    "cache_write_1h": ("cache_write_1h",),
-}
-"""An option, and the buckets of tokens that it prices where no `--rate` names them."""
-
-_STANDS_IN = (("cache_read", "input_usd"), ("cache_write", "input_usd"), ("cache_write_1h", "cache_write"))
-"""An option that is left out, and the one whose price it then has; in this order."""
 
 _ECHOED = {
     "input_usd": "1M in",
@@ -142,7 +127,7 @@ def _set(
     **prices: Decimal | None,
 ) -> None:
     """Set a dated price above the bundled catalogue. It is appended; earlier rows keep the price they had."""
-    rates = _rates(prices) | dict(own_rates)
+    rates = rates_of(prices) | dict(own_rates)
     if not rates:
         raise click.UsageError("say at least one price: --input and --output, or what else this model bills")
     start = effective.replace(tzinfo=UTC) if effective else utc_now()
@@ -155,33 +140,6 @@ def _set(
 
         made = acts.set_price(act, provider, model, rates, start, source)
     click.echo(f"price version {made.version} saved")
-
-
-def _rates(prices: Mapping[str, Decimal | None]) -> dict[str, Decimal]:
-    """USD per million units of each bucket that the options price."""
-    given = dict(prices)
-    for option, stand_in in _STANDS_IN:
-        if given[option] is None:
-            given[option] = given[stand_in]
-    rates = {
-        bucket: usd
-        for option, buckets in _FOLLOWS.items()
-        if (usd := given[option]) is not None
-        for bucket in buckets
-    }
-    others = {
-        "chars": (prices["characters"], Decimal(1)),
-        "seconds_in": (prices["audio_hour"], Decimal(1_000_000) / _HOUR),
-        "images": (prices["image"], Decimal(1_000_000)),
-        "code_session": (prices["code_session"], Decimal(1_000_000)),
-        "web_search": (prices["web_search"], Decimal(1000)),
-        "file_search": (prices["file_search"], Decimal(1000)),
-    }
-    return rates | {bucket: _times(usd, times) for bucket, (usd, times) in others.items() if usd is not None}
-
-
-def _times(usd: Decimal, times: Decimal) -> Decimal:
-    return (usd * times).quantize(_FINEST).normalize() if times % 1 else usd * times
 
 
 def _example(prices: Mapping[str, Decimal | None], own_rates: tuple[tuple[str, Decimal], ...]) -> str:

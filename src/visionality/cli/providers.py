@@ -138,30 +138,20 @@ def _remove(here: Installation, name: str) -> None:
 def _address(name: str, base_url: str | None) -> str:
     """Where the calls go. Raises UsageError."""
     from visionality.gateway.providers import BY_NAME
-    from visionality.runtime.destination import is_refused
+    from visionality.runtime.destination import is_address, is_refused
 
     if base_url is None:
         known = BY_NAME.get(name)
         if known is None or not known.base_url:
             raise click.UsageError(f"{name} stands at no fixed address: say it with --base-url")
         return known.base_url
-    if not _is_address(base_url):
+    if not is_address(base_url):
         raise click.UsageError(
             f"--base-url {base_url}: expected an address that starts with https://, without key, query or space"
         )
     if is_refused(urlsplit(base_url).hostname or ""):
         raise click.UsageError(f"--base-url {base_url}: no call may go to a machine's metadata service")
     return base_url.rstrip("/")
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    is_plain = url.isprintable() and not set(url) & set(" ?#@")
-    return is_plain and parts.scheme in {"https", "http"} and bool(parts.hostname)
 
 
 def _secret(name: str, key_env: str | None) -> bytes:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from visionality.chargeback.queue import Group, Selection
     from visionality.web.correcting.orders import Done
 
+ASK_AGAIN_AFTER = 0.2
 PATIENCE = 120
 """Seconds for the jobs to carry an order out."""
 
@@ -153,7 +154,7 @@ def _carried_out(here: Installation, ids: list[UUID]) -> list["Done"]:
             found = orders.done(act, ids)
         if len(found) == len(ids):
             return found
-        time.sleep(0.2)
+        time.sleep(ASK_AGAIN_AFTER)
     raise NotRunning(
         f"the order stands and is not carried out after {PATIENCE} s: it will be once `vis up` or `vis jobs` runs"
     )

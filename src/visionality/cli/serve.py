@@ -4,21 +4,41 @@ Under `vis up` the supervisor holds the listening sockets and hands one down, so
 restarts; alone, a process binds its own.
 """
 
+import math
 import os
 import socket
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from visionality.cli.installation import CannotStart, Installation, installation
 from visionality.runtime.clock import utc_now
+from visionality.runtime.settings import MOST_WORKERS, Settings, from_environment
+
+if TYPE_CHECKING:
+    from visionality.gateway.spans import Spans
 
 HOST = "127.0.0.1"
 SOCKET_FD = "VIS_SOCKET_FD"
 """Set by the supervisor for its children only."""
 GO_FD = "VIS_GO_FD"
 """Set by the supervisor at its own start: a byte comes here when the database is ready, nothing when it never will."""
+READY_FD = "VIS_READY_FD"
+"""Set by the supervisor: where a process writes a byte when it serves."""
+WORKERS_DIR = "VIS_WORKERS_DIR"
+"""Set by the supervisor: a directory of this user alone in which the workers of one port meet."""
+WORKER = "VIS_WORKER"
+"""Set by the supervisor: which of them this is."""
 BACKLOG = 2048
+
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    help="Gateway processes behind its port.  [VIS_GATEWAY_WORKERS, one for each core, at most 8]",
+)
 
 
 def listening_socket(port: int, option: str) -> socket.socket:
@@ -63,30 +83,59 @@ def _fit_to_serve(here: Installation) -> None:
 @click.option(
     "--gateway-port", type=int, help="Port on 127.0.0.1, 0 for a free one.  [VIS_GATEWAY_PORT, 8700]"
 )
+@workers_option
 @click.option(
     "--sandbox-url", help="Send calls without a provider key to this simulated provider.  [VIS_SANDBOX_URL]"
 )
-def gateway_command(here: Installation, gateway_port: int | None, sandbox_url: str | None) -> None:
+def gateway_command(
+    here: Installation, gateway_port: int | None, workers: int | None, sandbox_url: str | None
+) -> None:
     """Run the gateway alone."""
-    from visionality.cli.prepare import refuse_unsafe
-    from visionality.cli.serving import serve
-    from visionality.gateway.app import GatewayApp
-    from visionality.runtime.logging import configure
-    from visionality.runtime.settings import from_environment
-    from visionality.vault.keyproviders.cached import Cached
-
     settings = from_environment(
         data_dir=here.settings.data_dir,
         database_url=here.settings.database_url,
         gateway_port=gateway_port,
+        gateway_workers=workers,
         sandbox_url=sandbox_url,
     )
+    spans = _exporter()
+    if settings.gateway_workers == 1 or SOCKET_FD in os.environ:
+        _serve_gateway(here, settings, spans)
+        return
+    from visionality.cli.workers import run_workers
+
+    _fit_to_serve(here)
+    with listening_socket(settings.gateway_port, "--gateway-port") as sock:
+        run_workers(settings, sock, settings.gateway_workers)
+
+
+def _exporter() -> "type[Spans] | None":
+    from visionality.gateway.exporting import CannotExport, exporter
+
+    try:
+        return exporter(os.environ)
+    except CannotExport as why:
+        raise CannotStart(str(why)) from None
+
+
+def _serve_gateway(here: Installation, settings: Settings, spans: "type[Spans] | None") -> None:
+    from visionality.cli.prepare import refuse_unsafe
+    from visionality.cli.serving import serve
+    from visionality.gateway.app import GatewayApp
+    from visionality.runtime.logging import configure
+    from visionality.vault.keyproviders.cached import Cached
+
     configure("gateway")
     _fit_to_serve(here)
     refuse_unsafe(here.access)
     keys = Cached(here.keys(), time.monotonic)
-    app = GatewayApp(settings, utc_now, keys, here.access.dsn("vis_writer"))
-    serve(app, settings.gateway_port, "--gateway-port")
+    place, number = os.environ.get(WORKERS_DIR), os.environ.get(WORKER)
+    workers = (Path(place), int(number)) if place and number and settings.gateway_workers > 1 else None
+    meet = workers[0] if workers else None
+    dsns = here.access.pooled_dsn("vis_writer"), here.access.dsn("vis_writer")
+    app = GatewayApp(settings, utc_now, keys, *dsns, workers_meet=meet, exporter=spans)
+    patience = math.ceil(settings.drain_seconds)
+    serve(app, settings.gateway_port, "--gateway-port", patience=patience, workers=workers)
 
 
 @click.command(epilog="Example: vis web --data-dir ./data --web-port 8701")
@@ -100,7 +149,7 @@ def web_command(here: Installation, web_port: int | None) -> None:
     from visionality.vault.purposes import SERVICE_TOKENS, WEB_SESSIONS
     from visionality.web.app import WebSettings, application, load
 
-    let_warnings_through()
+    let_warnings_through("web")
     load()
     _fit_to_serve(here)
     settings = here.settings
@@ -113,6 +162,10 @@ def web_command(here: Installation, web_port: int | None) -> None:
         keys=keys,
         sandbox=settings.sandbox_url is not None,
         gateway_url=f"http://{HOST}:{settings.gateway_port}",
+        public_url=settings.public_url or "",
+        smtp_url=settings.smtp_url,
+        mail_from=settings.mail_from,
+        trusted_hops=settings.trusted_hops,
         clock=utc_now,
     )
     serve(application(web), settings.web_port if web_port is None else web_port, "--web-port", patience=3)
@@ -134,7 +187,7 @@ def jobs_command(here: Installation, jobs_port: int | None) -> None:
     _fit_to_serve(here)
     settings = here.settings
     keys = Cached(here.keys(), time.monotonic)
-    app = JobsApp(settings, utc_now, here.access.dsn("vis_writer"), here.access.dsn("vis_jobs"), keys)
+    app = JobsApp(settings, utc_now, here.access.dsn, keys)
     serve(app, settings.jobs_port if jobs_port is None else jobs_port, "--jobs-port", patience=3)
 
 
@@ -149,6 +202,6 @@ def sandbox_command(_here: Installation, port: int) -> None:
     from visionality.runtime.logging import let_warnings_through
     from visionality.sandbox.app import application
 
-    let_warnings_through()
+    let_warnings_through("sandbox")
     _wait_for_the_database()
     serve(application, port, "--port", patience=1)

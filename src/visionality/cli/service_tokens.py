@@ -7,6 +7,7 @@ import click
 from visionality.cli.duration import Duration
 from visionality.cli.installation import Installation, as_json, installation, report, show
 from visionality.cli.reason import reason_needed
+from visionality.core.service_token import SCOPES
 
 service_token_command = click.Group(
     "service-token", help="Service tokens: how programs of yours speak to the control plane."
@@ -20,10 +21,10 @@ service_token_command = click.Group(
 @click.option(
     "--scope",
     "scopes",
-    type=click.Choice(["identities:read", "identities:write"]),
+    type=click.Choice(list(SCOPES)),
     multiple=True,
     required=True,
-    help="What it may do; who may write may read.",
+    help="What it may do (docs/reference/api.md); who may write may read. Repeatable.",
 )
 @click.option(
     "--expires", type=Duration(), default="90d", show_default=True, help="How long it works, 366d at most."

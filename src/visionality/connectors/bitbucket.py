@@ -210,11 +210,6 @@ class Bitbucket:
             found = replace(found, merge_commit=whole.read(Commit).hash) if whole else found
         return with_commits(found, hashes)
 
-    def paths(self, kind: type, external_id: str) -> tuple[str, ...]:
-        uuid, _, rest = external_id.partition("/")
-        within = {PullRequest: f"/pullrequests/{rest}", Branch: f"/refs/branches/{quote(rest)}"}.get(kind, "")
-        return tuple(f"{_of(workspace)}/{quote(uuid, safe='')}{within}" for workspace in self.scope)
-
 
 def _of(workspace: str) -> str:
     return f"/repositories/{quote(workspace, safe='')}"

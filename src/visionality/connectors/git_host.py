@@ -58,13 +58,10 @@ class Host(Protocol):
     def commits(self, api: Api, listed: Listed, found: PullRequest) -> PullRequest:
         """The same with its commits."""
 
-    def paths(self, kind: type, external_id: str) -> tuple[str, ...]:
-        """Where something would be found in the API."""
-
 
 @dataclass(frozen=True, slots=True)
 class GitHost:
-    """A connector (model.Connector). The external id of a pull request is `repository_id/number`, of a branch `repository_id/name`."""
+    """A connector (model.Connector)."""
 
     open: Callable[[], Api] = field(repr=False)
     host: Host
@@ -74,10 +71,6 @@ class GitHost:
     def check(self) -> str:
         with self.open() as api:
             return self.host.whom(api, self.scope)
-
-    def gone(self, kind: type, external_id: str) -> bool:
-        with self.open() as api:
-            return all(api.find(path) is None for path in self.host.paths(kind, external_id))
 
     def changes(self, since: datetime | None) -> Iterator[Page]:
         asked = since and since - OVERLAP

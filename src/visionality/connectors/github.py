@@ -156,11 +156,6 @@ class GitHub:
             found, tuple(commit.sha for answer in pages for commit in answer.read(list[Commit]))
         )
 
-    def paths(self, kind: type, external_id: str) -> tuple[str, ...]:
-        repository, _, rest = external_id.partition("/")
-        within = {PullRequest: f"/pulls/{rest}", Branch: f"/branches/{quote(rest)}"}.get(kind, "")
-        return (f"/repositories/{quote(repository, safe='')}{within}",)
-
 
 def _listed(api: Api, owner: str, query: Query) -> Answer:
     """The repositories of an organisation, or else of a person."""

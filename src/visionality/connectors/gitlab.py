@@ -163,14 +163,6 @@ class GitLab:
             found, tuple(commit.id for answer in pages for commit in answer.read(list[Commit]))
         )
 
-    def paths(self, kind: type, external_id: str) -> tuple[str, ...]:
-        project, _, rest = external_id.partition("/")
-        within = {
-            PullRequest: f"/merge_requests/{rest}",
-            Branch: f"/repository/branches/{quote(rest, safe='')}",
-        }.get(kind, "")
-        return (f"/projects/{quote(project, safe='')}{within}",)
-
 
 def _of(group: str) -> str:
     return f"/groups/{quote(group, safe='')}/projects"

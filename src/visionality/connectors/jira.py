@@ -4,18 +4,17 @@ The level of an issue is its type's `hierarchyLevel`; Data Center has none, so t
 The parent is `parent`, or else the older Epic Link field, which each installation numbers for itself (`/field`).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import quote
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
 from visionality.connectors.http import Api
-from visionality.connectors.model import ConnectorFault, Issue, TrackerProject
+from visionality.connectors.model import ConnectorFault, Issue, Page, TrackerProject
 
 OVERLAP = timedelta(minutes=5)
 """What is asked again: the language knows whole minutes, and the search lags behind."""
@@ -26,16 +25,16 @@ EPIC_NAME = "com.pyxis.greenhopper.jira:gh-epic-label"
 FIELDS = ("summary", "issuetype", "status", "parent", "project", "updated")
 
 
-class Myself(Struct):
+class Myself(Struct, rename="camel"):
     """Who is asking. The names may be hidden."""
 
-    displayName: str = ""  # noqa: N815
-    emailAddress: str = ""  # noqa: N815
-    timeZone: str = ""  # noqa: N815
+    display_name: str = ""
+    email_address: str = ""
+    time_zone: str = ""
 
     def named(self) -> str:
         return " ".join(
-            part for part in (self.displayName, self.emailAddress and f"({self.emailAddress})") if part
+            part for part in (self.display_name, self.email_address and f"({self.email_address})") if part
         )
 
 
@@ -56,8 +55,8 @@ class ProjectWire(Struct):
     name: str
 
 
-class IssueType(Struct):
-    hierarchyLevel: int | None = None  # noqa: N815
+class IssueType(Struct, rename="camel"):
+    hierarchy_level: int | None = None
     subtask: bool = False
     name: str = ""
 
@@ -66,9 +65,9 @@ class StatusCategory(Struct):
     key: str = ""
 
 
-class Status(Struct):
+class Status(Struct, rename="camel"):
     name: str
-    statusCategory: StatusCategory  # noqa: N815
+    status_category: StatusCategory
 
 
 class Keyed(Struct):
@@ -131,7 +130,7 @@ def parse_issue(wire: IssueWire, epic: EpicFields) -> Issue:
         parent_key=fields.parent.key if fields.parent else link if isinstance(link, str) and link else None,
         summary=fields.summary,
         status=fields.status.name,
-        is_done=fields.status.statusCategory.key == "done",
+        is_done=fields.status.status_category.key == "done",
         updated_at=updated_at,
     )
 
@@ -169,12 +168,6 @@ def wanted(api: Api, scope: tuple[str, ...], found: Iterable[ProjectWire]) -> tu
     return tuple(one for one in projects if not scope or one.key in scope)
 
 
-def is_gone(api: Api, kind: type, external_id: str) -> bool:
-    """Whether Jira knows no such project or issue, or does not show it any more."""
-    place = "project" if kind is TrackerProject else "issue"
-    return api.find(f"/{place}/{quote(external_id, safe='')}") is None
-
-
 def shown(api: Api, projects: tuple[TrackerProject, ...]) -> str:
     """The sentence of a check. Raises ConnectorFault where there is nothing to read."""
     whom = api.get("/myself").read(Myself).named() or "an account without a public name"
@@ -188,8 +181,48 @@ def shown(api: Api, projects: tuple[TrackerProject, ...]) -> str:
 
 
 def _level(kind: IssueType, has_epic_name: bool) -> int:
-    if kind.hierarchyLevel is not None:
-        return kind.hierarchyLevel
+    if kind.hierarchy_level is not None:
+        return kind.hierarchy_level
     if kind.subtask:
         return -1
     return 1 if has_epic_name or kind.name == "Epic" else 0
+
+
+class Searched(NamedTuple):
+    """A page of a search; `total` is how many issues there are in all, where Jira says it."""
+
+    issues: list[IssueWire]
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Jira:
+    """A connector (model.Connector), by the two calls in which Cloud and Data Center differ."""
+
+    open: Callable[[], Api] = field(repr=False)
+    scope: tuple[str, ...]
+    listed: Callable[[Api], Iterable[ProjectWire]]
+    """All projects that the account may see."""
+    searched: Callable[[Api, str, list[str]], Iterator[Searched]]
+    """The pages of a question, with these fields of each issue."""
+
+    def check(self) -> str:
+        with self.open() as api:
+            return shown(api, wanted(api, self.scope, self.listed(api)))
+
+    def changes(self, since: datetime | None) -> Iterator[Page]:
+        is_whole = True
+        with self.open() as api:
+            zone = api.get("/myself").read(Myself).time_zone
+            projects = wanted(api, self.scope, self.listed(api))
+            yield Page(projects, "projects", frozenset({TrackerProject}))
+            epic = parse_epic_fields(api.get("/field").read(list[Field]))
+            for project in projects:
+                totals = set()
+                for page in self.searched(api, jql(project.key, since, zone), [*FIELDS, *epic.ids]):
+                    totals.add(page.total)
+                    issues = tuple(parse_issue(one, epic) for one in page.issues)
+                    yield Page(issues, f"issues of {project.key}")
+                is_whole = is_whole and len(totals) == 1
+        if since is None and is_whole:
+            yield Page((), "every issue was read", frozenset({Issue}))

@@ -125,6 +125,3 @@ class Connector(Protocol):
 
         A little more than asked is said again, never less. Raises ConnectorFault.
         """
-
-    def gone(self, kind: type, external_id: str) -> bool:
-        """Whether the service does not know that id any more. Raises ConnectorFault."""

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from visionality.connectors import bitbucket, github, gitlab, jira_cloud, jira_dc
 from visionality.connectors.git_host import GitHost
 from visionality.connectors.http import Api, tls
+from visionality.connectors.jira import Jira
 from visionality.connectors.model import Connector, ConnectorFault, CredentialRefused
 from visionality.runtime.destination import is_refused
 
@@ -84,9 +85,9 @@ def connect(
         headers |= github.HEADERS
     opened = partial(Api, service, _root(target), headers, tls(target.ca_bundle), clock, wait)
     if target.kind == "jira_cloud":
-        return jira_cloud.JiraCloud(opened, target.scope)
+        return Jira(opened, target.scope, jira_cloud.listed, jira_cloud.searched)
     if target.kind == "jira_dc":
-        return jira_dc.JiraDataCenter(opened, target.scope)
+        return Jira(opened, target.scope, jira_dc.listed, jira_dc.searched)
     if not target.scope:
         raise ConnectorFault(f"{service} is read by workspace, organisation or group: name at least one.")
     if target.kind == "bitbucket":

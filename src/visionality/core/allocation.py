@@ -5,6 +5,7 @@ billed stays as it was billed. A markup multiplies the cost before that is round
 as a cost is. A split loses nothing: its parts are whole nano-USD and add up to the cost.
 """
 
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,8 @@ MULTIPLIER = "multiplier"
 """The tag of a row that says by what its cost was multiplied, where that is not 1."""
 _WHOLE = 10**SHARE_PLACES
 _FINEST = Decimal(1).scaleb(-SHARE_PLACES)
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,7})?)%|([01](?:\.[0-9]{1,9})?)")
+_CODE = re.compile(r"[^\x00-\x1f=:]{1,80}")
 _NO_MARKUP = Decimal(1)
 
 
@@ -55,6 +58,18 @@ class Part:
     cost_center: str
     gl_code: str
     share: Decimal
+
+
+def part_of(text: str) -> Part:
+    """A part as it is written: CC-410=60%, or CC-410:6100=0.6 with a GL code. Raises BadShares."""
+    codes, _, share = text.rpartition("=")
+    cost_center, colon, gl_code = codes.partition(":")
+    found = _SHARE.fullmatch(share)
+    if found is None or not _CODE.fullmatch(cost_center) or (colon and not _CODE.fullmatch(gl_code)):
+        raise BadShares(
+            f"{text!r} is no part of a split: expected a cost center and its share, such as CC-410=60% or CC-410:6100=0.6"
+        )
+    return Part(cost_center, gl_code, Decimal(found[1]).scaleb(-2) if found[1] else Decimal(found[2]))
 
 
 @dataclass(frozen=True, slots=True)

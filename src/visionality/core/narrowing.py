@@ -2,16 +2,21 @@
 
 import re
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _SPECIAL = re.compile(r"[?\[\]]")
 
 
+def matches(glob: str, name: str) -> bool:
+    """Whether a name is of this form, in which only `*` is special."""
+    return glob in {"*", name} or ("*" in glob and _pattern(glob).match(name) is not None)
+
+
 def is_named(globs: Sequence[str], name: str) -> bool:
     """Whether a name is among the globs, in which only `*` is special."""
-    return not globs or any(_matches(glob, name) for glob in globs)
+    return not globs or any(matches(glob, name) for glob in globs)
 
 
 def are_globs_within(narrow: Sequence[str], wide: Sequence[str]) -> bool:
@@ -46,17 +51,14 @@ def is_from(networks: Sequence[str], address: str) -> bool:
     return any(found in _network(network) for network in networks)
 
 
-def _matches(glob: str, name: str) -> bool:
-    return glob in {"*", name} or ("*" in glob and fnmatchcase(name, _only_stars(glob)))
-
-
-def _only_stars(glob: str) -> str:
-    return _SPECIAL.sub(lambda found: f"[{found[0]}]", glob)
+@lru_cache(4096)
+def _pattern(glob: str) -> re.Pattern[str]:
+    return re.compile(translate(_SPECIAL.sub(lambda found: f"[{found[0]}]", glob)))
 
 
 def _is_glob_within(glob: str, other: str) -> bool:
     if "*" not in glob:
-        return _matches(other, glob)
+        return matches(other, glob)
     return glob == other or (other.endswith("*") and other.count("*") == 1 and glob.startswith(other[:-1]))
 
 

@@ -103,5 +103,5 @@ def _of_repo(repo: str, known: Known) -> Cause:
             "repo", repo, f"the repository {repo} came into the map, on {project}, after these calls", project
         )
     return Cause(
-        "repo", repo, f"the repository {repo} is not in the map (`vis map apply` adds it for calls to come)"
+        "repo", repo, f"the repository {repo} is not in the map: a line of the map settles calls to come"
     )

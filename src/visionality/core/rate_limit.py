@@ -8,7 +8,7 @@ the limit waits a second longer than strictly needed, at most. A token bucket le
 Tokens are an estimate when a call is admitted and are put right when it is settled. What it used less goes back to
 the second it was taken in; what it used more counts from the moment that is known, however long the call took.
 
-Of n gateways each allows its share; what was counted is lost with the process.
+Of n gateways each allows its share, and those that count together theirs together. What was counted is lost with them.
 """
 
 import math
@@ -32,13 +32,13 @@ class Limit:
     requests: int | None = None
     tokens: int | None = None
 
-    def shared_by(self, gateways: int) -> "Limit":
-        """The part of one of `gateways` (1 or more): rounded down, but what is more than nothing stays so."""
-        return Limit(_share(self.requests, gateways), _share(self.tokens, gateways))
+    def shared_by(self, gateways: int, together: int = 1) -> "Limit":
+        """The part of `together` of `gateways` (1 or more): rounded down, but what is more than nothing stays so."""
+        return Limit(_share(self.requests, gateways, together), _share(self.tokens, gateways, together))
 
 
-def _share(limit: int | None, gateways: int) -> int | None:
-    return None if limit is None else min(limit, max(1, limit // gateways))
+def _share(limit: int | None, gateways: int, together: int) -> int | None:
+    return None if limit is None else min(limit, max(1, limit * together // gateways))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,16 @@ class RateLimiter(Generic[_K]):
     def __len__(self) -> int:
         """How many values are remembered: those that used something in the minute before the last call came."""
         return len(self._minutes)
+
+    def seconds(self, key: _K) -> list[tuple[int, int, int]]:
+        """What a value used, as `recall` takes it: moment, requests and tokens, oldest first."""
+        minute = self._minutes.get(key) or _Minute()
+        return [(second.at, second.requests, second.tokens) for second in minute.seconds]
+
+    def recall(self, key: _K, seconds: Iterable[tuple[int, int, int]]) -> None:
+        """Know what a value used, of which nothing is known yet."""
+        for at, requests, tokens in seconds:
+            self._add(at, key, requests, tokens)
 
     def take(self, now: float, limits: Mapping[_K, Limit], tokens: int) -> Wait[_K] | None:
         """Count a call of so many estimated tokens towards all `limits`, or none of them; None when it is admitted.

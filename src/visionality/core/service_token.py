@@ -12,6 +12,23 @@ from visionality.core.handle import BODY_DIGITS, CRC_DIGITS, base62, checksum, n
 
 SHOWN = 31
 """How many leading characters may be shown again: the organisation and four of the secret digits."""
+SCOPES = {
+    "identities:read": "read the identity table",
+    "identities:write": "read and change the identity table",
+    "read:ledger": "read rows, totals, coverage, the queue and chargebacks",
+    "read:audit": "read administrative acts, the life of keys, refusals, and keys to look at",
+    "read:evidence": "read controls and their exceptions, packs, heads and the keys that sign them",
+    "write:evidence": "make packs",
+    "read:policy": "read projects, people, keys, budgets, rules, prices, providers, the map, connectors and alerts",
+    "read:people": "read who can reach a model and what they spent, and the evidence of leavers",
+    "read:members": "read who may sign in and as what, and the organisation's sign-on",
+    "write:policy": "change all of these but keys",
+    "write:keys": "issue, rotate and revoke keys, and what proves them",
+    "write:corrections": "book rows again",
+    "write:figures": "sign figures of the ledger",
+    "write:members": "invite, change and remove members, in roles that may no more than the token, and keep the sign-on up",
+}
+"""What a token may do. Who may write may read what they write."""
 _ORG_DIGITS = 22
 _HEAD = "visa_"
 _SHAPE = re.compile(rf"{_HEAD}[0-9A-Za-z]{{{_ORG_DIGITS + BODY_DIGITS + CRC_DIGITS}}}")

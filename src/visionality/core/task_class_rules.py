@@ -5,39 +5,14 @@ compared as they are. Nothing that a person wrote is looked at.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from visionality.core.narrowing import matches
 from visionality.core.task_class import Shape
 
 MOST_RULES = 50
 """Each of them is tried on up to 256 tools of a call."""
 MOST_HEADERS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Glob:
-    """A pattern in which `*` is any text and nothing else is special. A piece between stars is searched for once."""
-
-    text: str
-    pieces: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    """What stands between the stars."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pieces", tuple(self.text.split("*")))
-
-    def matches(self, name: str) -> bool:
-        """Whether the whole name is of this form."""
-        first, *rest = self.pieces
-        if not rest:
-            return name == first
-        if not name.startswith(first):
-            return False
-        last, at = rest.pop(), len(first)
-        for piece in rest:
-            at = name.find(piece, at) + len(piece)
-            if at < len(piece):
-                return False
-        return len(name) - len(last) >= at and name.endswith(last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +39,10 @@ class ClassRule:
             (not self.client or self.client == shape.client)
             and all(shape.headers.get(name) == value for name, value in self.headers)
             and (not self.system_starts or shape.first_block.startswith(self.system_starts))
-            and (not self.model or Glob(self.model).matches(shape.model))
-            and (not self.path or Glob(self.path).matches(shape.path))
-            and (not self.tool or self._is_offered(shape))
+            and (not self.model or matches(self.model, shape.model))
+            and (not self.path or matches(self.path, shape.path))
+            and (not self.tool or any(matches(self.tool.lower(), tool) for tool in shape.tools))
         )
-
-    def _is_offered(self, shape: Shape) -> bool:
-        if "*" not in self.tool:
-            return self.tool.lower() in shape.tools
-        glob, offered = Glob(self.tool.lower()), "\n".join(shape.tools)
-        could_be = all(
-            piece in offered for piece in glob.pieces
-        )  # one look at all names, and most rules are done
-        return could_be and any(map(glob.matches, shape.tools))
 
     def parts(self) -> dict[str, str]:
         """Its conditions for people, by their names in the file; empty ones say nothing."""

@@ -105,10 +105,11 @@ async def hold(
     """
     request, ask, document = asked
     for _ in range(TRIES):
-        made, draws = wanted(gateway, row, target, upstream, request, ask)
-        repeated = gateway.repeats.again(row, made.windows, made.amount_nusd)
+        amount, draws = worst_case(gateway, row, target, upstream, request, ask)
+        repeated = gateway.repeats.again(row, draws, amount)
         if repeated is not None:
             raise repeated
+        made = _hold(gateway, row, amount, draws)
         gateway.writer.will_use(draw.window for draw in draws)
         try:
             await gateway.writer.reserve(made)
@@ -133,7 +134,8 @@ async def hold_again(
 ) -> Hold | None:
     """The hold of a call's next attempt, durable; None when it may not be made."""
     try:
-        made, draws = wanted(gateway, row, target, upstream, request, ask)
+        amount, draws = worst_case(gateway, row, target, upstream, request, ask)
+        made = _hold(gateway, row, amount, draws)
         gateway.writer.will_use(draw.window for draw in draws)
         await gateway.writer.reserve(made)
     except (Refusal, Blocked, LedgerAway):
@@ -141,10 +143,10 @@ async def hold_again(
     return made
 
 
-def wanted(
+def worst_case(
     gateway: Gateway, row: Row, target: Target, upstream: Upstream, request: Request, ask: Ask
-) -> tuple[Hold, Sequence[Draw]]:
-    """The hold that a call needs before it may leave: its worst case, in the windows of its budgets. Raises Refusal."""
+) -> tuple[int, Sequence[Draw]]:
+    """What a call can cost at most, nano-dollars, and the windows of the budgets that it draws on. Raises Refusal."""
     now = gateway.clock()
     amount, is_priced, draws = 0, True, _NO_DRAWS
     if target.route.kind == "model_call" and ask.model is not None:
@@ -162,9 +164,14 @@ def wanted(
         draws = gateway.budgets[row.org_id].draws(row, now)
     if not is_priced:
         amount += _ceiling(draws, ask.model) * (ask.batch.unpriced if ask.batch else 1)
-    expires = now + timedelta(seconds=gateway.settings.call_timeout) + HOLD_GRACE
+    return amount, draws
+
+
+def _hold(gateway: Gateway, row: Row, amount_nusd: int, draws: Sequence[Draw]) -> Hold:
+    """What the call needs before it may leave, with the draft of its row."""
+    expires = gateway.clock() + timedelta(seconds=gateway.settings.call_timeout) + HOLD_GRACE
     windows = [draw.window.window_id for draw in draws]
-    return Hold(row.org_id, uuid7(), row.request_id, amount, expires, draft_text(row), windows), draws
+    return Hold(row.org_id, uuid7(), row.request_id, amount_nusd, expires, draft_text(row), windows)
 
 
 def _card(

@@ -1,10 +1,9 @@
 """What a key may do, beyond what it may spend: where it is used from, for what, and with which models (promise K1)."""
 
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from typing import Any
 
-from visionality.core.call import Headers, Refusal
+from visionality.core.call import Refusal
 from visionality.core.narrowing import is_from, is_named
 from visionality.registry.snapshot import Grant
 
@@ -16,24 +15,6 @@ def peer_of(scope: Mapping[str, Any]) -> str:
     """The address of whoever is connected."""
     peer = scope.get("client")
     return peer[0] if peer else ""
-
-
-def client_address(peer: str, headers: Headers, hops: int) -> str:
-    """Whose address a request comes from, where so many proxies of ours stand before the gateway.
-
-    Each of them appends the address that it saw, so only the last `hops` are believed; empty where there are fewer.
-    """
-    if hops == 0:
-        return peer
-    seen = [
-        part.strip() for name, value in headers if name == b"x-forwarded-for" for part in value.split(b",")
-    ]
-    if len(seen) < hops:
-        return ""
-    try:
-        return str(ip_address(seen[-hops].decode("ascii")))
-    except ValueError:
-        return ""
 
 
 def check_scope(grant: Grant, scope: str) -> None:

@@ -4,22 +4,28 @@ import asyncio
 import gc
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from visionality.core.call import Refusal
-from visionality.gateway import device, minting, strangers
+from visionality.gateway import device, metrics, minting, strangers
 from visionality.gateway.allowed import peer_of
 from visionality.gateway.authenticate import presented, principal_of, without_keys
 from visionality.gateway.batches.collector import Collector
 from visionality.gateway.client import Client, Receive, Send, answer
 from visionality.gateway.connection import PRESENCE
+from visionality.gateway.counted_together import CountedTogether
 from visionality.gateway.deriving import Way, derive
+from visionality.gateway.limits import RateLimits
 from visionality.gateway.passthrough import is_open, passed
 from visionality.gateway.pipeline import Call
+from visionality.gateway.receipts import fetch as receipts
+from visionality.gateway.receipts.desk import Receipts
 from visionality.gateway.refusals import refuse
 from visionality.gateway.routes import Target, find, spoken, without_scope
+from visionality.gateway.siblings import Siblings
 from visionality.gateway.state import Gateway
 from visionality.gateway.upstream import Upstream
 from visionality.gateway.usage_card import answer as usage_card
@@ -42,16 +48,35 @@ GARBAGE_ALLOWED = 20_000
 """Container objects that may be made before the collector looks at the young ones."""
 
 _DERIVING = {way.path: way for way in (minting.WAY, device.WAY)}
+_WHO_MAY_MEASURE = b"metrics are told on this machine, or for the token that VIS_METRICS_TOKEN sets\n"
 _PLAIN = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
 
 
 class GatewayApp:
-    """One gateway process. `writer_dsn` reaches the ledger as `vis_writer`, directly."""
+    """One gateway process. `writer_dsn` reaches the ledger as `vis_writer`; `session_dsn` does so without a pooler between.
 
-    def __init__(self, settings: Settings, clock: Clock, keys: KeyProvider, writer_dsn: str) -> None:
+    Where there are several behind one port, `workers_meet` is a directory of theirs alone.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        keys: KeyProvider,
+        writer_dsn: str,
+        session_dsn: str,
+        workers_meet: Path | None = None,
+        exporter: Any | None = None,
+    ) -> None:
         self._gateway = Gateway(settings, clock, keys)
-        self._collector = Collector(self._gateway, writer_dsn)
-        self._dsn = writer_dsn
+        if workers_meet:
+            counted = CountedTogether(workers_meet)
+            self._gateway.limits = RateLimits(counted, settings.gateway_workers)
+        self._metrics = metrics.Metrics()
+        self._spans = exporter(self._metrics, self._gateway) if exporter else None
+        self._siblings = workers_meet and Siblings(workers_meet, lambda: self._metrics.text(self._gateway))
+        self._collector = Collector(self._gateway, session_dsn)
+        self._dsn, self._session_dsn = writer_dsn, session_dsn
         self._desk = Desk(writer_dsn, "visionality strangers")
         self._cards = usage_card.UsageCards(self._gateway, writer_dsn)
 
@@ -77,8 +102,12 @@ class GatewayApp:
             await refuse(send, spoken(path, headers), refusal, str(uuid7()))
         elif method in {"GET", "HEAD"} and path in {"/", "/livez", "/readyz"}:
             await self._health(path, send)
+        elif method == "GET" and path == metrics.PATH:
+            await self._measured(scope, send)
         elif path == usage_card.PATH:
             await self._cards.answer(scope, send)
+        elif method in {"GET", "HEAD"} and path.startswith(receipts.PATH):
+            await receipts.fetch(self._gateway, path, scope, send)
         elif method == "POST" and (way := _DERIVING.get(path)):
             await self._derive(way, scope, receive, send)
         elif (target := passed(method, path)) and await self._may_pass(target, scope):
@@ -98,9 +127,12 @@ class GatewayApp:
         try:
             path, headers = scope["raw_path"].decode("latin-1"), tuple(scope["headers"])
             peer = peer_of(scope)
-            await Call(
+            call = Call(
                 self._gateway, target, scope["method"], query, headers, client, path, query, peer, purpose
-            ).run()
+            )
+            if self._spans is not None:
+                self._spans.heard(call.id, headers)
+            await call.run()
         finally:
             deadlines.end(client.deadline)
 
@@ -129,25 +161,39 @@ class GatewayApp:
         return is_open(principal.grant, target.provider)
 
     async def _health(self, path: str, send: Send) -> None:
-        if path == "/readyz" and not self._gateway.is_ready:
-            await answer(send, 503, _PLAIN, b"the ledger's database is away\n")
+        if path == "/readyz" and (trouble := self._gateway.trouble):
+            await answer(send, 503, _PLAIN, f"{trouble}\n".encode())
         else:
             await answer(send, 200, _PLAIN, b"ok\n")
+
+    async def _measured(self, scope: dict[str, Any], send: Send) -> None:
+        if metrics.may_read(self._gateway.settings.metrics_token, peer_of(scope), scope["headers"]):
+            told = [(b"content-type", metrics.CONTENT_TYPE), (b"cache-control", b"no-store")]
+            text = await self._siblings.text() if self._siblings else self._metrics.text(self._gateway)
+            await answer(send, 200, told, text)
+        else:
+            await answer(send, 401, [*_PLAIN, (b"www-authenticate", b"Bearer")], _WHO_MAY_MEASURE)
 
     async def _start(self) -> None:
         gateway, settings = self._gateway, self._gateway.settings
         gateway.loop = asyncio.get_running_loop()
-        gateway.writer = LedgerWriter(self._dsn, "gateway", gateway.clock, settings)
+        gateway.writer = LedgerWriter(
+            self._dsn, "gateway", gateway.clock, settings, self._spans or self._metrics
+        )
         gateway.snapshots = SnapshotKeeper(self._dsn, settings.snapshot_max_age, gateway.organisation_changed)
         await gateway.writer.start()
         await gateway.snapshots.start()
         gateway.tokens.aud = f"vis:{gateway.snapshots.installation_id}"
-        gateway.replays = ReplayStore(self._dsn, timedelta(seconds=settings.binding_skew))
+        gateway.replays = ReplayStore(self._session_dsn, timedelta(seconds=settings.binding_skew))
         gateway.minting = MintingDesk(self._dsn)
+        assert gateway.snapshots.installation_id is not None
+        gateway.receipts = Receipts(self._dsn, gateway.keys, gateway.clock, gateway.snapshots.installation_id)
         self._counting = gateway.loop.create_task(self._count_strangers(), name="strangers")
         gateway.upstream = Upstream(settings.connect_timeout, settings.idle_timeout)
         gateway.deadlines.start()
         self._collector.start()
+        if self._siblings:
+            await self._siblings.start()
         prices = gateway.loop.run_in_executor(None, snapshot)
         prices.add_done_callback(lambda _: _spare_the_collector())
 
@@ -162,11 +208,14 @@ class GatewayApp:
                 log.warning("strangers_wait", error=str(error), error_type=type(error).__name__)
 
     async def _stop(self) -> None:
+        if self._siblings:
+            self._siblings.close()
         self._counting.cancel()
         with suppress(*AWAY):
             await self._gateway.strangers.write_down(self._desk, self._gateway.writer.writer_no)
         self._desk.close()
         self._gateway.minting.close()
+        self._gateway.receipts.close()
         self._gateway.replays.close()
         await self._collector.close()
         self._gateway.organisation_keys.close()
@@ -178,6 +227,8 @@ class GatewayApp:
         left_behind = await self._gateway.writer.close()
         if left_behind:
             log.error("rows_left_behind", count=left_behind)
+        if self._spans is not None:
+            await self._spans.close()
 
 
 def _spare_the_collector() -> None:

@@ -31,6 +31,9 @@ LINGER_SECONDS = 10.0
 """How long a client may take to close, or to take something of its answer, after our last word to it."""
 LOOK = 5.0
 """Seconds between looks at a connection's time bounds: none is kept more finely."""
+LAST_REQUEST = 0.5
+"""Seconds that a connection without a request stays open when its process retires: a client that uses it is told to leave with
+its next answer, instead of finding a closed door on its way in."""
 READ_AHEAD = 64 * 1024
 """Bytes of a body that wait for the application, and as many of what is not parsed yet, before nothing more is read."""
 AT_ONCE = 64 * 1024
@@ -113,7 +116,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[bytes | memoryview] = deque()
         self._held = 0
         self._paused = self._stopped = False
-        self._deaf = False
+        self._deaf = self._leaving = False
         self._defaults: list[tuple[bytes, bytes]] = []
         self._default_lines = b""
 
@@ -207,7 +210,7 @@ class Connection(asyncio.Protocol):
         is_current = version == "1.1"
         if not is_current and version != "1.0":
             raise ValueError(f"HTTP/{version}")
-        keep = is_current and parser.should_keep_alive()
+        keep = is_current and parser.should_keep_alive() and not self._leaving
         exchange = Exchange(self, self._scope(version), keep, self._expects and is_current)
         self._receiving = exchange
         self._exchanges.append(exchange)
@@ -355,6 +358,8 @@ class Connection(asyncio.Protocol):
         elif self._refusal:
             self.transport.write(self._refusal)
             self.end()
+        elif self._leaving:
+            self.loop.call_later(LAST_REQUEST, self._leave)
         if self._paused:
             self._balance()
 
@@ -364,6 +369,21 @@ class Connection(asyncio.Protocol):
             self._exchanges[0].keep = False
         else:
             self.transport.close()
+
+    def retire(self) -> None:
+        """End with the next answer that can say so, or soon when nothing is asked. May be called again."""
+        if self._leaving or self._deaf:
+            return
+        self._leaving = True
+        if self._exchanges:
+            last = self._exchanges[-1]
+            last.keep = last.keep and last.started
+        else:
+            self.loop.call_later(LAST_REQUEST, self._leave)
+
+    def _leave(self) -> None:
+        if not (self._exchanges or self._deaf):
+            self.end()
 
     def _refuse(self, status: int, text: bytes) -> None:
         """Say no to what is no request, after the answers that are owed, and read no more.

@@ -15,9 +15,15 @@ CHAT, RESPONSES, MESSAGES = "/openai/v1/chat/completions", "/openai/v1/responses
 ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
 """Anthropic refuses a request without one, and a client that was told to talk to OpenAI sends none."""
 
-_OPENAI_ROLES = frozenset({"system", "developer", "tool", "function"})
-_ANTHROPIC_BLOCKS = frozenset(
-    {"tool_use", "tool_result", "thinking", "redacted_thinking", "image", "document", "server_tool_use"}
+_OPENAI_ROLES = ("system", "developer", "tool", "function")
+_ANTHROPIC_BLOCKS = (
+    "tool_use",
+    "tool_result",
+    "thinking",
+    "redacted_thinking",
+    "image",
+    "document",
+    "server_tool_use",
 )
 """Types of content that Chat Completions does not have: it says `image_url`, `file`, and tools beside the content."""
 

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from visionality.core.call import Headers, Refusal
+from visionality.core.client_address import client_address
 from visionality.core.money import NANO
 from visionality.core.spend_token import Bound, Claims, sign
 from visionality.gateway import allowed, binding
@@ -98,20 +98,20 @@ async def content_of(
             403, "scope_denied", "a derived key derives no further ones: use the key that it comes from"
         )
     allowed.check_scope(principal.grant, scope)
-    address = allowed.client_address(allowed.peer_of(asking.scope), headers, settings.trusted_hops)
+    address = client_address(allowed.peer_of(asking.scope), headers, settings.trusted_hops)
     allowed.check_network(principal.grant, address)
     level = max(binding.level_of(organisation, principal), least_level)
     binding.check_level(principal.grant, level)
     skew = timedelta(seconds=settings.binding_skew)
     said = binding.announced(headers, level, asking.arrived, skew)
-    content = (await body(asking.client, headers, LARGEST_ASK, settings.body_timeout)).body
+    arrived = await body(asking.client, headers, LARGEST_ASK, settings.body_timeout)
     if not isinstance(said, binding.Announced):
-        return content, None, level
+        return arrived.body, None, level
     target = binding.target_of(asking.scope)
-    asked = binding.Asked(asking.scope["method"], target, headers, sha256(content).digest())
+    asked = binding.Asked(asking.scope["method"], target, headers, arrived.sha256)
     await binding.check(gateway, organisation, principal, said, asked, asking.arrived)
     await binding.claim(gateway.replays, organisation, said, level)
-    return content, said, level
+    return arrived.body, said, level
 
 
 def inherited(asking: Asking, bound: Bound, ends: datetime) -> Claims:

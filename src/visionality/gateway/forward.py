@@ -20,6 +20,7 @@ from visionality.gateway.client import Client
 from visionality.gateway.deadline import NEVER
 from visionality.gateway.dialects import Framing, StreamReader
 from visionality.gateway.headers import downwards, upwards
+from visionality.gateway.receipts.desk import ASKED, LATER
 from visionality.gateway.routes import Target
 from visionality.gateway.settle import NOTHING
 from visionality.gateway.state import Gateway
@@ -163,6 +164,8 @@ class Forwarder:
     async def _stream(self, answer: Answer, reader: StreamReader) -> None:
         exchange = self.exchange
         head = [*downwards(answer.headers, self.request_id), (b"x-accel-buffering", b"no")]
+        if ASKED in self.request.headers:
+            head.append(LATER)
         send = self.client.send
         await send({"type": "http.response.start", "status": 200, "headers": head})
         exchange.streaming, exchange.reader = True, reader

@@ -44,7 +44,7 @@ _NOT_UP = _HOP_BY_HOP | {
     b"x-goog-fieldmask",
 }
 _NOT_UP_PREFIXES = (b"x-acc-", b"x-vis-", b"x-forwarded-", b"helicone-property-")
-_OURS = (b"visk_live_", b"vis2_live_")
+_HANDLE, _ENVELOPE = b"visk_live_", b"vis2_live_"
 _NOT_DOWN = _HOP_BY_HOP | {
     b"content-length",
     b"set-cookie",
@@ -53,6 +53,11 @@ _NOT_DOWN = _HOP_BY_HOP | {
     b"alt-svc",
     b"strict-transport-security",
     b"x-litellm-model-api-base",
+    # What only we say of a call; a provider may be a gateway of this kind too:
+    b"x-vis-request-id",
+    b"x-vis-cost-usd",
+    b"x-vis-receipt",
+    b"x-vis-receipt-absent",
 }
 
 
@@ -74,7 +79,8 @@ def upwards(headers: Headers, sends: Headers = ()) -> Headers:
         for header in headers
         if header[0] not in not_up
         and not header[0].startswith(_NOT_UP_PREFIXES)
-        and not any(mark in header[1] for mark in _OURS)
+        and _HANDLE not in header[1]
+        and _ENVELOPE not in header[1]
     )
     return kept + sends
 

@@ -59,7 +59,7 @@ async def settle_begun(
     row = from_draft(hold.draft)
     settle.price(gateway, row, target, upstream, metered)
     row.created_at, row.id = gateway.clock(), uuid7()
-    return await gateway.writer.settle_within(row, hold)
+    return await gateway.writer.settle_within(row, hold) is not None
 
 
 def hold_id(org_id: UUID, provider: str, answer_id: str) -> UUID:

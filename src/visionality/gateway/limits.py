@@ -1,7 +1,8 @@
 """Rate limits of keys, agents and projects: requests and tokens a minute, answered 429 with `retry-after`.
 
 What a call may use is not known when it comes: its input is estimated from its length, and the tokens that it used in
-the end are counted then. Each gateway allows its share of a limit, by how many gateways there are.
+the end are counted then. Each gateway allows its share of a limit, by how many gateways there are; the workers of one port
+count together.
 """
 
 from collections.abc import Mapping
@@ -12,12 +13,11 @@ from visionality.core.call import Refusal
 from visionality.core.rate_limit import Limit, RateLimiter
 from visionality.core.row import Row
 from visionality.core.scope import EACH
+from visionality.gateway.counted_together import Key, Limiter
 from visionality.registry.snapshot import Organisation, RateLimitRecord
 
 RATE_LIMITED = "rate_limited"
 BYTES_A_TOKEN = 4
-Key = tuple[UUID, str]
-"""A rule and the value that it limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,12 @@ class Taken:
 
 
 class RateLimits:
-    """The limits of all organisations, and what was used of them here."""
+    """The limits of all organisations, and what was used of them here, by so many gateways that count together."""
 
-    def __init__(self) -> None:
+    def __init__(self, limiter: Limiter | None = None, together: int = 1) -> None:
         self._rules: dict[UUID, dict[tuple[str, str], RateLimitRecord]] = {}
-        self._limiter: RateLimiter[Key] = RateLimiter()
+        self._limiter: Limiter = RateLimiter() if limiter is None else limiter
+        self._together = together
 
     def follow(self, organisation: Organisation) -> None:
         """The rules of an organisation are these now. What was used stays counted."""
@@ -55,7 +56,9 @@ class RateLimits:
             for rule in (rules.get((kind, value or "")), rules.get((kind, EACH))):
                 if rule is not None and value:
                     allowed = Limit(rule.requests_per_minute, rule.tokens_per_minute)
-                    limits[rule.limit_id, value] = allowed.shared_by(gateways)
+                    limits[rule.limit_id, value] = allowed.shared_by(
+                        max(gateways, self._together), self._together
+                    )
         if not limits:
             return None
         tokens = body_bytes // BYTES_A_TOKEN

@@ -15,6 +15,7 @@ from visionality.core.aws_signature import Signature
 from visionality.core.binding import Status
 from visionality.core.body import BadBody, parsed
 from visionality.core.call import Ask, Headers, Refusal, Request
+from visionality.core.client_address import client_address
 from visionality.core.money import usd
 from visionality.core.row import Row
 from visionality.gateway import (
@@ -38,6 +39,7 @@ from visionality.gateway.headers import downwards
 from visionality.gateway.limits import Taken
 from visionality.gateway.principal import Principal
 from visionality.gateway.purpose import Asked
+from visionality.gateway.receipts.desk import ASKED
 from visionality.gateway.refusals import refuse
 from visionality.gateway.routes import Target, settled
 from visionality.gateway.state import Gateway
@@ -114,15 +116,15 @@ class Call:
             if held is None:
                 break
             row.entry = "attempt"
-            durable = await self._settled(row, hold, upstream, exchange)
+            stands = await self._settled(row, hold, upstream, exchange)
             self.row, row, hold = again, again, held
-            if not durable:
+            if stands is None:
                 await self._refused(Refusal(503, "ledger_unavailable", admit.NOT_DURABLE), hold)
                 return
             exchange = await self._forwarded(row, upstream, asked)
         earlier_is_durable = await self._settled_earlier(upstream, exchange)
-        durable = await self._settled(row, hold, upstream, exchange)
-        await self._answered(row, exchange, durable=durable and earlier_is_durable)
+        stands = await self._settled(row, hold, upstream, exchange)
+        await self._answered(stands if earlier_is_durable else None, exchange)
 
     async def _identified(self) -> tuple[Row, Request, Ask, dict[str, Any]]:
         """Who calls and what is asked. From here on a refusal leaves a row."""
@@ -202,7 +204,7 @@ class Call:
         assert organisation is not None
         authenticate.check(organisation, principal, arrived)
         allowed.check_scope(principal.grant, allowed.CALL)
-        address = allowed.client_address(self.peer, self.headers, settings.trusted_hops)
+        address = client_address(self.peer, self.headers, settings.trusted_hops)
         allowed.check_network(principal.grant, address)
         level = binding.level_of(organisation, principal)
         binding.check_level(principal.grant, level)
@@ -334,8 +336,10 @@ class Call:
             return False
         return not self.client.presence.gone
 
-    async def _settled(self, row: Row, hold: Hold, upstream: admit.Upstream, exchange: Exchange) -> bool:
-        """Finish a row and make it durable. False when that took longer than a client is made to wait."""
+    async def _settled(
+        self, row: Row, hold: Hold, upstream: admit.Upstream, exchange: Exchange
+    ) -> Row | None:
+        """Finish a row and make it durable: the row that stands. None when that took longer than a client is made to wait."""
         try:
             self._completed(row, upstream, exchange)
             if self.target.route.kind == "batch":
@@ -347,11 +351,11 @@ class Call:
         rest = goes_on or settle.rest_of(row, hold, self.gateway)
         return await self.gateway.writer.settle_within(row, hold, rest)
 
-    async def _answered(self, row: Row, exchange: Exchange, *, durable: bool) -> None:
-        """The last bytes, now that the row stands."""
+    async def _answered(self, row: Row | None, exchange: Exchange) -> None:
+        """The last bytes, now that the row stands, or with None the word that it does not yet."""
         dialect, request_id = self.target.route.dialect, str(self.id)
         failure = exchange.failure
-        if not durable:
+        if row is None:
             failure = (
                 503,
                 "ledger_unavailable",
@@ -364,11 +368,13 @@ class Call:
                 if isinstance(exchange.reader, Framing):
                     last = exchange.reader.framed(last)
             await self.client.send({"type": "http.response.body", "body": last})
-        elif failure:
-            await refuse(self.client.send, dialect, Refusal(*failure), request_id)
+            return
+        receipt = await self.gateway.receipts.of(row) if ASKED in self.headers else ()
+        if failure:
+            await refuse(self.client.send, dialect, Refusal(*failure), request_id, receipt)
         else:
-            headers = downwards(exchange.headers, request_id)
-            if self.target.route.kind == "model_call" and row.price_state == "known":
+            headers = [*downwards(exchange.headers, request_id), *receipt]
+            if row and self.target.route.kind == "model_call" and row.price_state == "known":
                 headers.append((b"x-vis-cost-usd", usd(row.cost_nusd).encode()))
             body = exchange.body
             if self.target.route.kind in _OF_A_BATCH:
@@ -376,6 +382,7 @@ class Call:
             await client.answer(self.client.send, exchange.status, headers, body)
 
     async def _refused(self, refusal: Refusal, hold: Hold | None = None) -> None:
+        stands = None
         if isinstance(refusal, Stranger):
             await self.gateway.stranger(refusal, self.method, self.path, self.peer)
         if isinstance(refusal, binding.Unproven) and self.row is not None:
@@ -391,5 +398,6 @@ class Call:
                 with suppress(LedgerAway):
                     self.gateway.writer.settle(row, hold)
             else:
-                await self.gateway.writer.settle_within(row, None)
-        await refuse(self.client.send, self.target.route.dialect, refusal, str(self.id))
+                stands = await self.gateway.writer.settle_within(row, None)
+        receipt = await self.gateway.receipts.of(stands) if ASKED in self.headers else ()
+        await refuse(self.client.send, self.target.route.dialect, refusal, str(self.id), receipt)

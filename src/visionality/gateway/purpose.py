@@ -17,7 +17,7 @@ from visionality.core import attribution
 from visionality.core.attribution import BadPattern, Barred, Bound, Evidence, Registry, Resolution
 from visionality.core.call import Headers, Refusal
 from visionality.core.row import Row
-from visionality.core.task_class import RULES, Decides, classify
+from visionality.core.task_class import Decides, classify
 from visionality.core.task_class_rules import numbered
 from visionality.gateway import evidence
 from visionality.gateway.evidence.shape import shape
@@ -62,7 +62,7 @@ class Purposes:
     def follow(self, organisation: Organisation) -> None:
         """Go by an organisation's map as it is now."""
         self._registries[organisation.org_id] = _registry(organisation)
-        self._rules[organisation.org_id] = (*numbered(organisation.task_class_rules), *RULES)
+        self._rules[organisation.org_id] = numbered(organisation.task_class_rules)
         self._resolved.clear()
 
     def ascribe(self, organisation: Organisation, grant: Grant, row: Row, asked: Asked) -> Grant:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from visionality.core.call import Refusal
 from visionality.core.row import Row
+from visionality.gateway.budgets import Draw
 
 MOMENT = 0.5
 """Seconds: by so much a caller may learn late that there is money again."""
@@ -34,12 +35,12 @@ class Repeats:
         self._write = write
         self._refused: dict[tuple[UUID | None, UUID], _Refused] = {}
 
-    def again(self, row: Row, windows: Iterable[UUID], amount_nusd: int) -> Refusal | None:
+    def again(self, row: Row, draws: Iterable[Draw], amount_nusd: int) -> Refusal | None:
         """The refusal that a call of this row only repeats, counted; None for one that must be decided."""
         if not self._refused:
             return None
-        for window_id in windows:
-            refused = self._refused.get((row.key_id, window_id))
+        for draw in draws:
+            refused = self._refused.get((row.key_id, draw.window.window_id))
             if refused is not None and amount_nusd >= refused.amount_nusd:
                 refused.times += 1
                 return _repeated(refused.refusal)

@@ -24,6 +24,7 @@ from visionality.gateway.limits import RateLimits
 from visionality.gateway.organisation_keys import OrganisationKeys
 from visionality.gateway.providers import named
 from visionality.gateway.purpose import Purposes
+from visionality.gateway.receipts.desk import Receipts
 from visionality.gateway.repeats import Repeats
 from visionality.gateway.strangers import Stranger, Strangers
 from visionality.gateway.tokens import Tokens
@@ -89,6 +90,7 @@ class Gateway:
     purposes: Purposes = field(default_factory=Purposes)
     replays: ReplayStore = field(init=False)
     minting: MintingDesk = field(init=False)
+    receipts: Receipts = field(init=False)
     budgets: dict[UUID, Budgets] = field(default_factory=dict)
     repeats: Repeats = field(init=False)
     limits: RateLimits = field(default_factory=RateLimits)
@@ -211,8 +213,9 @@ class Gateway:
             self.writer.settle(replace(row, id=uuid7(), request_id=uuid7(), created_at=now, tags=tags), None)
 
     @property
-    def is_ready(self) -> bool:
-        return self.writer.connected and self.snapshots.is_fresh
+    def trouble(self) -> str | None:
+        """Why calls cannot be served now, as a sentence that tells no secret; None while they can."""
+        return self.writer.trouble or self.snapshots.trouble
 
     def now(self) -> float:
         """Monotonic seconds, for latencies and deadlines."""

@@ -51,11 +51,8 @@ class Spend:
 def metrics(dsn: str, now: datetime, counters: Mapping[str, int], spend: Spend) -> str:
     """Gauges from the database and counters of this process. Raises what psycopg raises when it is away."""
     with psycopg.connect(dsn, connect_timeout=2) as connection:
-        open_holds, oldest, writers = connection.execute(_JOBS["gauges"], {"now": now}).fetchone() or (
-            0,
-            0,
-            0,
-        )
+        found = connection.execute(_JOBS["gauges"], {"now": now}).fetchone()
+        open_holds, oldest, writers, seal_age = found or (0, 0, 0, 0)
         spent = spend.lines(connection, now)
         connectors = connection.execute(_JOBS["connectors"], {"now": now}).fetchall()
         horizon = (connection.execute(_PARTITIONS["horizon"], {"now": now}).fetchone() or (None,))[0]
@@ -67,6 +64,7 @@ def metrics(dsn: str, now: datetime, counters: Mapping[str, int], spend: Spend) 
             oldest,
         ),
         "visionality_live_writers": ("Writers that are not fenced and have a fresh heartbeat.", writers),
+        "visionality_seal_age_seconds": ("Since the last step of whoever seals; act above 60.", seal_age),
         "visionality_partition_days": ("Days until a month has no partition; act below 31.", days),
     }
     lines = []

@@ -15,7 +15,8 @@ select coalesce(r.attribution_level, 0) as level, sum(r.cost_nusd)::numeric as c
 select (select count(*) from vis.budget_holds where draft is not null),
        (select coalesce(extract(epoch from max(%(now)s::timestamptz - expires_at)), 0)::bigint from vis.budget_holds
          where expires_at < %(now)s),
-       (select count(*) from vis.writers where fenced_at is null and heartbeat_at > now() - interval '30 seconds');
+       (select count(*) from vis.writers where fenced_at is null and heartbeat_at > now() - interval '30 seconds'),
+       (select coalesce(extract(epoch from max(%(now)s::timestamptz - stepped_at)), 0)::bigint from vis.seal_lease);
 
 -- name: connectors
 -- Seconds since the last success (since it was made, when there was none), and what is held, by kind.

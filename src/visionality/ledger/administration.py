@@ -44,10 +44,16 @@ def append_key_event(
 
 
 def append_admin_event(
-    cursor: Cursor, org_id: UUID, now: datetime, kind: str, actor: str, detail: Mapping[str, str]
+    cursor: Cursor,
+    org_id: UUID,
+    now: datetime,
+    kind: str,
+    actor: str,
+    detail: Mapping[str, str],
+    source_ip: str | None = None,
 ) -> None:
-    """One act of an administrator."""
-    columns = {"kind": kind, "actor": actor, "source_ip": None, "detail": dict(detail)}
+    """One act of an administrator, and the address that it was done from, where there was one."""
+    columns = {"kind": kind, "actor": actor, "source_ip": source_ip, "detail": dict(detail)}
     _append(cursor, "admin_events", "admin_event", org_id, now, columns)
 
 

@@ -54,7 +54,8 @@ class Denial(msgspec.Struct, frozen=True):
     left_nusd: Mapping[UUID, int | None]
 
 
-_row_leaf = Shape(Row).leaf_hash
+row_leaf = Shape(Row).leaf_hash
+"""The leaf of a row that has its numbers."""
 
 
 class Work(msgspec.Struct, eq=False):
@@ -336,7 +337,7 @@ def _hold_record(hold: Hold, writer_no: int) -> tuple[Any, ...]:
 
 
 def _row_record(row: Row) -> tuple[Any, ...]:
-    leaf = _row_leaf(row)
+    leaf = row_leaf(row)
     columns = list(astuple(row))
     for at in _JSON_COLUMNS:
         if columns[at] is not None:

@@ -1,4 +1,4 @@
-"""The writer's own direct connection: lost and found again, without anything that waits being lost."""
+"""The writer's own connection: lost and found again, without anything that waits being lost."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import asyncpg
 import structlog
+
+from visionality.runtime.pooling import connect
 
 log = structlog.get_logger()
 
@@ -21,6 +23,9 @@ AWAY = (
 )
 """What a driver raises when the database is away, or answers in a way that a fresh connection may mend."""
 
+_OF_CONNECTIONS = frozenset({"08", "57"})
+"""Classes of SQLSTATE that a fresh connection mends: connection exceptions, and what an operator did to the server."""
+
 _T = TypeVar("_T")
 
 
@@ -32,19 +37,19 @@ class WriterConnection:
         self._name = application_name
         self._connection: asyncpg.Connection | None = None
         self.connected = False
+        self.cause: Exception | None = None
+        """What the database objected to, until it does what it is asked again."""
 
     async def open(self) -> None:
         """Connect. Raises one of AWAY."""
-        self._connection = await asyncpg.connect(
+        self._connection = await connect(
             self._dsn,
-            timeout=10,
-            command_timeout=30,
-            server_settings={
-                "application_name": self._name,
-                "jit": "off",
-                "enable_seqscan": "off",
-                "plan_cache_mode": "force_generic_plan",
-            },
+            opens_within=10,
+            answers_within=30,
+            name=self._name,
+            jit="off",
+            enable_seqscan="off",
+            plan_cache_mode="force_generic_plan",
         )
         self.connected = True
 
@@ -64,13 +69,17 @@ class WriterConnection:
         """The answer to a question that may be asked again, however long the database is away."""
         while True:
             try:
-                return await question(self.live)
+                answer = await question(self.live)
             except AWAY as error:
                 await self.renew(error)
+            else:
+                self.cause = None
+                return answer
 
     async def renew(self, cause: Exception) -> None:
         """Return with a fresh connection, once the database takes one."""
         self.close()
+        self.cause = cause
         log.error("ledger_away", error=str(cause), error_type=type(cause).__name__)
         tries = 0
         while True:
@@ -78,7 +87,12 @@ class WriterConnection:
             tries += 1
             try:
                 await self.open()
-            except AWAY:
+            except AWAY as error:
+                self.cause = error
                 continue
             log.warning("ledger_back", tries=tries)
+            if isinstance(cause, asyncpg.PostgresError) and str(cause.sqlstate)[:2] not in _OF_CONNECTIONS:
+                self.cause = cause  # it is there, but may object again
+            else:
+                self.cause = None
             return

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import asyncpg
 
+from visionality.runtime.pooling import connect
+
 _T = TypeVar("_T")
 
 ANSWERS_WITHIN = 2.0
@@ -41,11 +43,8 @@ class Desk:
             self._connection = None
 
     async def _connect(self) -> asyncpg.Connection:
-        made = await asyncpg.connect(
-            self._dsn,
-            timeout=ANSWERS_WITHIN,
-            command_timeout=ANSWERS_WITHIN,
-            server_settings={"application_name": self._name, "jit": "off"},
+        made = await connect(
+            self._dsn, opens_within=ANSWERS_WITHIN, answers_within=ANSWERS_WITHIN, name=self._name, jit="off"
         )
         try:
             if self._opened is not None:

@@ -6,6 +6,8 @@ answers, are in sql/privileges.sql.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
 
 import psycopg
 
@@ -17,6 +19,15 @@ APP_ROLES = tuple(role for role in LOGIN_ROLES if role != "vis_migrator")
 
 _CATALOGUE_READER = "vis_auditor"
 _LIMITS = "set local search_path = pg_catalog; set local lock_timeout = '500ms'; set local statement_timeout = '10s'"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The last result that the jobs kept: when they looked, since when it is so, and what they found."""
+
+    checked_at: datetime
+    since: datetime
+    findings: list[str]
 
 
 def findings(dsn_of: Callable[[str], str]) -> list[str]:

@@ -11,29 +11,26 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from visionality.core.money import usd
+from visionality.core.row import NIL
+from visionality.ledger.filter import Filter
+from visionality.runtime.ids import made_at
 from visionality.runtime.sql import statements
 
 _SQL = statements("visionality.ledger.sql", "reader.sql")
 
 Record = dict[str, Any]
+Mark = tuple[datetime, UUID]
+"""Where a row stands among all: its `created_at` and id."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 CLOCKS_APART = timedelta(minutes=5)
 """How far the clocks of the machines that write may differ."""
 CALL_ROWS_COME_WITHIN = timedelta(days=31)
 """A call lasts an hour at most; its true-up may take a settlement of the provider."""
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What a reader wants to see; None lets everything through."""
-
-    project_id: str | None = None
-    agent_sub: str | None = None
-    original: bool = False
-    """Whether corrections are left out."""
 
 
 @dataclass(slots=True)
@@ -65,13 +62,21 @@ def newest(
     org_id: UUID,
     wanted: Filter,
     limit: int = 50,
-    before: tuple[datetime, UUID] | None = None,
+    before: Mark | None = None,
+    after: Mark | None = None,
 ) -> list[Record]:
-    """The newest rows, newest first; `before` is the (created_at, id) of the last row of the page above."""
-    at, row_id = before or (None, None)
+    """The newest rows, newest first; `before` is the mark of the last row of the page above.
+
+    Given `after`, the mark of a page's first row, it is the rows just above that page.
+    """
+    condition = wanted.condition(org_id)
+    if after:
+        at, row_id = after
+        query = _query("above", condition)
+        return connection.execute(query, {"limit": limit, "after": at, "after_id": row_id}).fetchall()[::-1]
+    at, row_id = before or (_NEVER, NIL)
     return connection.execute(
-        _SQL["newest"],
-        {"org_id": org_id, "limit": limit, "before": at, "before_id": row_id, **_filter(wanted)},
+        _query("newest", condition), {"limit": limit, "before": at, "before_id": row_id}
     ).fetchall()
 
 
@@ -83,16 +88,8 @@ def tail_from(connection: psycopg.Connection[Record], org_id: UUID, since: datet
 
 def follow(connection: psycopg.Connection[Record], org_id: UUID, tail: Tail, wanted: Filter) -> list[Record]:
     """The rows that came since the last look, oldest first. Moves the tail."""
-    rows = connection.execute(
-        _SQL["after"],
-        {
-            "org_id": org_id,
-            "since": tail.since,
-            "writers": list(tail.seen),
-            "seen": list(tail.seen.values()),
-            **_filter(wanted),
-        },
-    ).fetchall()
+    seen = {"since": tail.since, "writers": list(tail.seen), "seen": list(tail.seen.values())}
+    rows = connection.execute(_query("after", wanted.condition(org_id)), seen).fetchall()
     for row in rows:
         tail.seen[row["writer_no"]] = max(row["wseq"], tail.seen.get(row["writer_no"], 0))
     return rows
@@ -100,9 +97,9 @@ def follow(connection: psycopg.Connection[Record], org_id: UUID, tail: Tail, wan
 
 def one(connection: psycopg.Connection[Record], org_id: UUID, row_id: UUID) -> list[Record]:
     """The row with this id, or every row of the call with this request id, of the month after the id was made."""
-    if row_id.version != 7:
+    made = made_at(row_id)
+    if made is None:
         return []
-    made = datetime.fromtimestamp((row_id.int >> 80) / 1000, UTC)
     bounds = {"since": made - CLOCKS_APART, "until": made + CALL_ROWS_COME_WITHIN}
     return connection.execute(_SQL["one"], {"org_id": org_id, "id": row_id, **bounds}).fetchall()
 
@@ -117,23 +114,9 @@ def corrections(
     return found
 
 
-def choices(
-    connection: psycopg.Connection[Record], org_id: UUID, since: datetime
-) -> tuple[list[str], list[str]]:
-    """The projects and agents that have rows since then, for a filter."""
-    given = {"org_id": org_id, "since": since}
-    projects = [row["project_id"] for row in connection.execute(_SQL["projects"], given)]
-    agents = [row["agent_sub"] for row in connection.execute(_SQL["agents"], given)]
-    return projects, agents
-
-
-def totals(
-    connection: psycopg.Connection[Record], org_id: UUID, start: datetime, end: datetime, wanted: Filter
-) -> Record:
-    """Calls and nano-USD of a half-open range, and how much of it is final, unpriced, unattributed, simulated."""
-    found = connection.execute(
-        _SQL["totals"], {"org_id": org_id, "start": start, "end": end, **_filter(wanted)}
-    ).fetchone()
+def totals(connection: psycopg.Connection[Record], org_id: UUID, wanted: Filter) -> Record:
+    """Calls and nano-USD of what is wanted, and how much of it is final, unpriced, unattributed, simulated."""
+    found = connection.execute(_query("totals", wanted.condition(org_id))).fetchone()
     assert found is not None
     return found
 
@@ -150,6 +133,5 @@ def shown(row: Record) -> Record:
     return row
 
 
-def _filter(wanted: Filter) -> dict[str, str | bool | None]:
-    who = {"project_id": wanted.project_id or None, "agent_sub": wanted.agent_sub or None}
-    return {**who, "original": wanted.original}
+def _query(name: str, condition: sql.Composed) -> sql.Composed:
+    return sql.SQL(_SQL[name]).format(filter=condition)

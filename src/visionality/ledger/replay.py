@@ -20,6 +20,7 @@ import structlog
 
 from visionality.ledger.connection import AWAY
 from visionality.ledger.desk import Desk
+from visionality.runtime.pooling import Pooled
 from visionality.runtime.sql import statements
 
 log = structlog.get_logger()
@@ -43,9 +44,13 @@ class Nonce(NamedTuple):
 
 
 class ReplayStore:
-    """The claims of one gateway. `skew` is how far a proof's time may be off."""
+    """The claims of one gateway. `skew` is how far a proof's time may be off.
+
+    `dsn` has no pooler behind it: the timeline is looked at when a connection is made, and one of a pooler's outlives the server.
+    """
 
     def __init__(self, dsn: str, skew: timedelta) -> None:
+        assert not isinstance(dsn, Pooled), "the timeline is known for as long as a session lasts"
         self._desk = Desk(dsn, "visionality replay", self._look)
         self._skew = skew
         self._waiting: dict[Nonce, asyncio.Future[bool]] = {}

@@ -1,4 +1,4 @@
-"""The ledger writer: one task, one direct connection, one transaction a batch.
+"""The ledger writer: one task, one connection, one transaction a batch.
 
 Work queues in memory. A flush starts as soon as the last one is done, and takes all that waits: at low load a
 batch is one row, under load it grows by itself (window 0). Holds and rows share the batch, so that a hold is given
@@ -17,9 +17,10 @@ What a batch guarantees:
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from math import inf
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
@@ -42,6 +43,7 @@ from visionality.ledger.batch import (
     true_up,
 )
 from visionality.ledger.connection import AWAY, WriterConnection
+from visionality.runtime.away import why
 from visionality.runtime.clock import Clock
 from visionality.runtime.ids import uuid7
 from visionality.runtime.settings import Settings
@@ -86,13 +88,31 @@ class Blocked(Exception):
         self.denial = denial
 
 
+class Witness(Protocol):
+    """Somebody who counts what becomes durable. Called between batches: it has to be quick, and raises nothing."""
+
+    def committed(self, rows: Sequence[Row], seconds: float) -> None:
+        """Rows that are durable now, and how long their batch took."""
+
+    def held(self, seconds: float) -> None:
+        """How long a caller waited for a hold that stands, or was refused."""
+
+
 class LedgerWriter:
     """Give it holds and rows; it says when they are durable.
 
     After `settings.fence_after` seconds without a heartbeat a reaper takes over its holds.
     """
 
-    def __init__(self, dsn: str, process: str, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        process: str,
+        clock: Clock,
+        settings: Settings,
+        witness: Witness | None = None,
+    ) -> None:
+        self._witness = witness
         self._process = process
         self._clock = clock
         self._dead_letters = settings.data_dir / DEAD_LETTERS
@@ -117,6 +137,22 @@ class LedgerWriter:
     def connected(self) -> bool:
         """Whether rows become durable now: the database was there when last asked, and somebody flushes."""
         return self._link.connected and self._task is not None and not self._task.done()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why rows do not become durable now, as a sentence; None while they do."""
+        if self._task is not None and self._task.done():
+            return "the ledger's writer has stopped: restart this process"
+        if self._link.cause is not None or not self._link.connected:
+            return why(self._link.cause)
+        if len(self._waiting) >= QUEUE:
+            return "more writes wait for the ledger than may wait"
+        return None
+
+    @property
+    def waiting(self) -> int:
+        """Holds and rows that no batch has taken up yet."""
+        return len(self._waiting)
 
     @property
     def writer_no(self) -> int:
@@ -148,12 +184,16 @@ class LedgerWriter:
         """Make a hold durable. Raises Blocked, or LedgerAway: then the hold does not stand or will be released."""
         if not self.connected:
             raise LedgerAway("the ledger's database is away")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         work = self._submit(Work(self._future(), make=hold, due=self._due()))
         try:
             await work.done
         except asyncio.CancelledError:
             self._abandon(work)
             raise
+        if self._witness is not None:
+            self._witness.held(loop.time() - began)
         if work.denial is not None:
             raise Blocked(work.denial)
 
@@ -177,17 +217,18 @@ class LedgerWriter:
         """
         return self._submit(Work(self._future(), make=rest, granted=True, take=hold, row=row)).done
 
-    async def settle_within(self, row: Row, hold: Hold | None, rest: Hold | None = None) -> bool:
-        """Settle, and say whether the row was durable within `settings.commit_wait` seconds.
+    async def settle_within(self, row: Row, hold: Hold | None, rest: Hold | None = None) -> Row | None:
+        """Settle, and answer the row that stands; None when none was durable within `settings.commit_wait` seconds.
 
-        When it was not, it is written later, except a row without a hold when more waits than may wait.
+        It is the row that was given, with its numbers, or what the database took in its place. When none was durable, it is
+        written later, except a row without a hold when more waits than may wait.
         """
         work = Work(self._future(), make=rest, granted=True, take=hold, row=row, due=self._due())
         try:
             await self._submit(work).done
         except LedgerAway:
-            return False
-        return True
+            return None
+        return work.row
 
     async def settle_once(self, row: Row, hold: Hold, rest: Hold | None) -> bool:
         """Write a true-up for a hold that others may take too, however long it takes. False when one of them did."""
@@ -329,6 +370,7 @@ class LedgerWriter:
         except Exception as error:  # noqa: BLE001 -- it is told to whoever asked; the others' rows go on
             _tell(addition, error)
         else:
+            self._link.cause = None
             self._numbers = batch.after
             if not addition.done.done():
                 addition.done.set_result(len(rows))
@@ -342,6 +384,7 @@ class LedgerWriter:
             except AWAY as error:
                 await self._link.renew(error)
                 continue
+            self._link.cause = None
             self._numbers = Numbers(number)
             return
 
@@ -352,6 +395,7 @@ class LedgerWriter:
         batch = self._composed(works)
         if self._new_windows:
             await self._make_windows()
+        began = asyncio.get_running_loop().time()
         while works:
             try:
                 await self._commit(batch)
@@ -375,10 +419,17 @@ class LedgerWriter:
             except Exception as error:  # noqa: BLE001 -- a row that cannot even be encoded must not stop the others
                 await self._isolate(works, error)
                 return
-            self._numbers = batch.after
-            for work in works:
-                self._finished(work)
+            self._stands(batch, began)
             return
+
+    def _stands(self, batch: Batch, began: float) -> None:
+        """It is durable: whoever waits for it goes on."""
+        self._link.cause = None
+        self._numbers = batch.after
+        for work in batch.works:
+            self._finished(work)
+        if self._witness is not None:
+            self._witness.committed(batch.rows, asyncio.get_running_loop().time() - began)
 
     def _composed(self, works: list[Work]) -> Batch:
         batch = compose(works, self._numbers, self._clock())

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from visionality.postgres.endpoint import Endpoint, read_endpoint
 from visionality.postgres.errors import PostgresFault
+from visionality.runtime.pooling import Pooled
 from visionality.runtime.settings import Settings
 
 DATABASE = "vis"
@@ -29,6 +30,7 @@ class Access:
     data_dir: Path
     endpoint: Endpoint | None
     database_url: str | None
+    pooler_url: str | None = None
 
     def dsn(self, role: str) -> str:
         """The address for a role."""
@@ -44,6 +46,13 @@ class Access:
             return self.endpoint.dsn(DATABASE, role, password)
         assert self.database_url is not None
         return _as_role(self.database_url, role, password)
+
+    def pooled_dsn(self, role: str) -> str:
+        """The address for a role that keeps nothing in its session: through the pooler, where there is one."""
+        direct = self.dsn(role)
+        if self.pooler_url is None:
+            return direct
+        return Pooled(_as_role(self.pooler_url, role, self._file(role).read_text().strip()))
 
     def admin_dsn(self, database: str | None = None) -> str:
         """The address of whoever may make roles."""
@@ -76,8 +85,8 @@ class Access:
 def access(settings: Settings) -> Access:
     """How to reach the database that runs now. Raises ClusterNotRunning when the embedded one does not."""
     if settings.database_url is not None:
-        return Access(settings.data_dir, None, settings.database_url)
-    return Access(settings.data_dir, read_endpoint(settings.data_dir), None)
+        return Access(settings.data_dir, None, settings.database_url, settings.pooler_url)
+    return Access(settings.data_dir, read_endpoint(settings.data_dir), None, settings.pooler_url)
 
 
 def _as_role(url: str, role: str, password: str) -> str:

@@ -36,7 +36,7 @@ SETTINGS = {
     "port": str(PORT),
     "unix_socket_permissions": "0700",
     "shared_buffers": "128MB",
-    "max_connections": "100",
+    "max_connections": "200",
     "max_wal_size": "1GB",
     "wal_level": "replica",
     "fsync": "on",

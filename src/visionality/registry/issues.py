@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from visionality.core.attribution import Tracked
+from visionality.runtime.pooling import connect
 from visionality.runtime.sql import statements
 
 log = structlog.get_logger()
@@ -73,7 +74,7 @@ class IssueKeeper:
 
     async def _read(self, moved: Mapping[UUID, str]) -> None:
         try:
-            connection = await asyncpg.connect(self._dsn, timeout=2, command_timeout=WITHIN)
+            connection = await connect(self._dsn, opens_within=2, answers_within=WITHIN)
             try:
                 for org_id, revision in moved.items():
                     self.by_organisation[org_id] = await _issues(connection, org_id)

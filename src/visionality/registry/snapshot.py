@@ -24,6 +24,8 @@ from visionality.core.spend_token import TrustedKey, by_kid
 from visionality.core.task_class_rules import ClassRule
 from visionality.core.window import EVER, Period
 from visionality.registry.issues import UNREADABLE, IssueKeeper
+from visionality.runtime.away import why
+from visionality.runtime.pooling import connect
 from visionality.runtime.sql import statements
 
 log = structlog.get_logger()
@@ -293,6 +295,7 @@ class SnapshotKeeper:
         self.gateways = 1
         """How many gateways there are, this one among them."""
         self.installation_id: UUID | None = None
+        self._cause: Exception | None = None
         self._wanted = asyncio.Event()
         self._snapshot = Snapshot()
 
@@ -312,8 +315,25 @@ class SnapshotKeeper:
             self._connection.terminate()
 
     @property
+    def age(self) -> float:
+        """Seconds since the control data was last read."""
+        return asyncio.get_running_loop().time() - self._polled_at
+
+    @property
     def is_fresh(self) -> bool:
-        return asyncio.get_running_loop().time() - self._polled_at <= self._max_age
+        return self.age <= self._max_age
+
+    @property
+    def latest(self) -> Snapshot:
+        """As it was last read, to report by; decisions are made on `current`."""
+        return self._snapshot
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no call can be decided on now, as a sentence; None while the control data is fresh."""
+        if self.is_fresh:
+            return None
+        return f"the control data is older than {self._max_age:g} s and cannot be read: {why(self._cause)}"
 
     async def current(self) -> Snapshot:
         """The snapshot to decide on. Raises SnapshotStale when the database cannot be asked within a second."""
@@ -338,6 +358,7 @@ class SnapshotKeeper:
             try:
                 await self._poll()
             except UNREADABLE as error:
+                self._cause = error
                 if self._connection is not None:
                     self._connection.terminate()
                     log.warning("control_data_unreadable", error=str(error), error_type=type(error).__name__)
@@ -346,7 +367,7 @@ class SnapshotKeeper:
     async def _poll(self) -> None:
         started = asyncio.get_running_loop().time()
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._dsn, timeout=2, command_timeout=2)
+            self._connection = await connect(self._dsn, opens_within=2, answers_within=2)
         known = self._snapshot.organisations
         trackers = await self._connection.fetch(_SQL["trackers"])
         self._issues.follow({record["org_id"]: record["revision"] for record in trackers})

@@ -6,6 +6,10 @@ Google and Oracle (the first) and Alibaba (100.100.100.200); and none at all, wh
 
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+LONGEST_ADDRESS = 400
+"""Characters of an address, as it is kept."""
 
 _REFUSED = tuple(
     ip_network(one)
@@ -27,6 +31,17 @@ def is_refused(host: str) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return address is not None and any(address in network for network in _REFUSED)
+
+
+def is_address(url: str) -> bool:
+    """Whether this is an address of a server: http or https, a host, perhaps a path; no key, query or space in it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    is_plain = url.isprintable() and not set(url) & set(" ?#@") and len(url) <= LONGEST_ADDRESS
+    return is_plain and parts.scheme in {"https", "http"} and bool(parts.hostname)
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

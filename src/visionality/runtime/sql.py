@@ -10,11 +10,16 @@ from importlib.resources import files
 
 @cache
 def statements(package: str, file: str) -> dict[str, str]:
-    """The statements of a package's `.sql` file by their names."""
+    """The statements of a package's `.sql` file by their names. ValueError where two have the same."""
     found: dict[str, str] = {}
     for block in text(package, file).split("-- name: ")[1:]:
         name, _, body = block.partition("\n")
-        found[name.strip()] = body.strip()
+        name = name.strip()
+        if name in found:
+            raise ValueError(
+                f"{file} has two statements that are called {name}: each needs a name of its own"
+            )
+        found[name] = body.strip()
     return found
 
 

@@ -12,6 +12,12 @@ SERVICE_TOKENS = "service tokens"
 """The key under which tokens of programs that speak to the control plane are hashed at rest."""
 WEB_SESSIONS = "web sessions"
 """The key that signs the control plane's cookies."""
+SESSION_CONTENTS = "web session contents"
+"""The key that what a session holds is sealed under."""
+SECOND_FACTORS = "second factors"
+"""The key that secrets of authenticator apps and recovery codes are sealed under: they belong to a person, not to an organisation."""
+EVIDENCE_KEYS = "evidence keys"
+"""The key that the private halves of keys which sign heads, packs and receipts are sealed under."""
 FINGERPRINT = "fingerprint"
 """What the database keeps, to tell whether this is the master key that its secrets need."""
 
@@ -49,3 +55,28 @@ def connector_context(org_id: UUID, connector_id: UUID, kek_id: UUID, generation
 def hook_context(org_id: UUID, connector_id: UUID, kek_id: UUID, generation: int) -> Context:
     """What the secret of a connector's webhooks is bound to when it is sealed."""
     return Context(str(org_id), str(connector_id), str(kek_id), generation, "connector webhook secret")
+
+
+def sign_on_context(org_id: UUID, kek_id: UUID, generation: int) -> Context:
+    """What the client secret of an organisation's sign-on is bound to when it is sealed."""
+    return Context(str(org_id), str(org_id), str(kek_id), generation, "sign-on client secret")
+
+
+def second_factor_context() -> Context:
+    """What the secret of somebody's second factor is bound to when it is sealed."""
+    return Context("installation", "accounts", "second factors", 1, "second factor")
+
+
+def answer_context(org_id: UUID, request_id: UUID, kek_id: UUID, generation: int) -> Context:
+    """What the kept answer to a write of the API is bound to when it is sealed."""
+    return Context(str(org_id), str(request_id), str(kek_id), generation, "kept answer")
+
+
+def session_context() -> Context:
+    """What the contents of somebody's session are bound to when they are sealed."""
+    return Context("installation", "sessions", "web session contents", 1, "session")
+
+
+def evidence_context(org_id: UUID, key_id: UUID, role: str) -> Context:
+    """What the private half of a key that signs evidence is bound to when it is sealed."""
+    return Context(str(org_id), str(key_id), EVIDENCE_KEYS, 1, f"evidence key: {role}")

@@ -23,6 +23,10 @@ def application(given: WebSettings) -> "Handler":
     from django.conf import settings  # noqa: PLC0415 -- Django must be set up first
 
     settings.VIS = given
+    from visionality.web.addresses import settings_of  # noqa: PLC0415 -- Django must be set up first
+
+    for name, value in settings_of(given).items():
+        setattr(settings, name, value)
     from visionality.web.handler import Handler  # noqa: PLC0415 -- Django must be set up first
 
     return Handler()

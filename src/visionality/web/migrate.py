@@ -11,7 +11,7 @@ from visionality.runtime.sql import statements
 MONTHS_AHEAD = 3
 """How many monthly partitions exist from the current month on, the current one included."""
 
-_APPS = ("accounts", "policy", "issuing", "correcting", "connecting", "schema")
+_APPS = ("accounts", "policy", "issuing", "correcting", "connecting", "api", "schema")
 
 
 class SchemaUnknown(Exception):

@@ -6,10 +6,11 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from visionality.core.vendors import TITLES
-from visionality.web.accounts.access import access_organisation
-from visionality.web.accounts.members import member_or_none
+from visionality.web.accounts.members import is_local, member_or_none, places
+from visionality.web.house import house_of
 from visionality.web.plane import plane
-from visionality.web.sandboxed import sandboxed
+from visionality.web.rooms import rooms_for
+from visionality.web.sandboxed import unkeyed
 
 
 def page(request: HttpRequest) -> dict[str, Any]:
@@ -17,10 +18,14 @@ def page(request: HttpRequest) -> dict[str, Any]:
     member = member_or_none(request)
     if member is None:
         return {"member": None, "sandbox": plane().sandbox}
+    house = SimpleLazyObject(lambda: house_of(request, member.org_id))
     return {
         "member": member,
-        "organisation": SimpleLazyObject(lambda: access_organisation(member)),
-        "simulated": SimpleLazyObject(lambda: simulated(sandboxed(member.org_id))),
+        "is_local": is_local(request),
+        "organisations": SimpleLazyObject(lambda: places(request)),
+        "groups": SimpleLazyObject(lambda: rooms_for(member.roles, has_begun=house.has_begun)),
+        "organisation": house,
+        "simulated": SimpleLazyObject(lambda: simulated(unkeyed(house.providers))),
         "gateway_url": plane().gateway_url,
     }
 

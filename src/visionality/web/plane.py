@@ -12,7 +12,10 @@ class WebSettings:
 
     Service tokens are known by their HMAC under `token_pepper`.
     `sandbox` says that a provider without a key is answered for by the simulated one. `gateway_url` is the address
-    that clients are pointed at, without a path. `keys` opens the secrets that webhooks are checked with, and nothing else.
+    that clients are pointed at, without a path. `trusted_hops` counts the proxies of ours before the pages. `keys` seals what the
+    pages take in (provider keys, connector credentials), hashes handles, signs envelopes and figures, and opens the secrets
+    that webhooks are checked with. No view gives back what it sealed, and none touches a binding key: those are made on
+    the machine alone.
     """
 
     web_dsn: str = field(repr=False)
@@ -22,6 +25,11 @@ class WebSettings:
     keys: KeyProvider = field(repr=False)
     sandbox: bool
     gateway_url: str
+    public_url: str = ""
+    """Where browsers find the pages, when that is not the port on this machine: behind a proxy that ends TLS."""
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str = "visionality@localhost"
+    trusted_hops: int = 0
     clock: Clock = utc_now
 
 

@@ -28,6 +28,17 @@ def reading(org_id: UUID) -> Iterator[psycopg.Connection[Record]]:
             connection.rollback()
 
 
+@contextmanager
+def reading_alone(org_id: UUID) -> Iterator[psycopg.Connection[Record]]:
+    """The same on a connection that is this user's only, for a reader who takes long."""
+    connection = _connected()
+    try:
+        scope(connection, org_id)
+        yield connection
+    finally:
+        connection.close()
+
+
 def close() -> None:
     """Close the calling thread's connection."""
     kept: psycopg.Connection[Record] | None = getattr(_mine, "connection", None)
@@ -45,8 +56,13 @@ def _begun(org_id: UUID) -> psycopg.Connection[Record]:
             kept.close()
         else:
             return kept
-    _mine.connection = fresh = psycopg.connect(plane().reader_dsn, row_factory=dict_row)
+    _mine.connection = fresh = _connected()
+    scope(fresh, org_id)
+    return fresh
+
+
+def _connected() -> psycopg.Connection[Record]:
+    fresh = psycopg.connect(plane().reader_dsn, row_factory=dict_row)
     fresh.read_only = True
     fresh.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-    scope(fresh, org_id)
     return fresh

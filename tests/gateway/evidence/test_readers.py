@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from visionality.core.attribution import Bound, Evidence, Registry, RepoRecord, resolve
@@ -254,6 +254,7 @@ FIELDS = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 @given(FIELDS, BODIES, st.sampled_from(["/v1/messages", "/cursor/chat/completions", "/v1/completions", ""]))
+@example((), {"messages": [{"type": [], "role": {}, "content": [{"type": {}}]}]}, "/v1/messages")
 def test_no_request_makes_a_reader_fail(headers, body, path):
     request = heard(headers, body, path)
     found = evidence.found(request)

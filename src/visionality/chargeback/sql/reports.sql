@@ -27,34 +27,49 @@ having sum({calls}) <> 0 or sum(cost_nusd) <> 0
 select agent_owner, agent_sub, coalesce(model_used, model_requested) as model, currency, {sums}
   from vis.request_logs where {filter} group by 1, 2, 3, 4 {is_left} order by sum(cost_nusd) desc, 1, 2, 3, 4;
 
--- name: linked
--- Rows, each with the pull request that came of it: the one that has its commit, else the first of its branch that was not
--- over for a week when the call was made, since names of branches are used again.
-with served as (select * from vis.request_logs where {filter}),
+-- name: pull_requests
+-- Which pull request has a commit, and which a branch had when: of a branch, each has the time from when all before it were
+-- over for a week until it is itself, since names of branches are used again. Found for the repos of those rows and not for each row.
 pulls as materialized (
   select remote, url, title, state, source_branch, merge_commit, commits, created_at,
          case state when 'open' then 'infinity'::timestamptz else coalesce(merged_at, updated_at) + interval '7 days' end as over_at
-    from vis.pull_requests_v1 where remote in (select repo from served)),
+    from vis.pull_requests_v1 where remote in (select repo from {named})),
+by_commit as materialized (
+  select distinct on (remote, sha) remote, sha, url, title, state
+    from pulls, unnest(array_append(commits, merge_commit)) sha
+   where sha is not null order by remote, sha, created_at, url),
+by_branch as materialized (
+  select * from (
+    select remote, source_branch, url, title, state, over_at,
+           coalesce(max(over_at) over earlier, '-infinity') as since
+      from pulls window earlier as (
+        partition by remote, source_branch order by created_at, url rows between unbounded preceding and 1 preceding)) b
+   where since < over_at),
+
+-- name: linked
+-- Rows, each with the pull request that came of it: the one that has its commit, else the first of its branch that was not
+-- over for a week when the call was made.
+with served as (
+  select id, task_id, repo, branch, commit_sha, pr_url, currency, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
+         cost_nusd, {calls} as calls, {called_at} as called_at, coalesce((tags ->> 'of')::timestamptz, created_at) as made_at
+    from vis.request_logs where {filter}),
+{pull_requests}
 linked as (
-  select s.*, coalesce(s.pr_url, p.url) as pull_url, p.title as pull_title, p.state as pull_state
+  select s.*, coalesce(s.pr_url, c.url, b.url) as pull_url, coalesce(c.title, b.title) as pull_title, coalesce(c.state, b.state) as pull_state
     from served s
-    left join lateral (
-      select url, title, state from pulls
-       where remote = s.repo
-         and (s.commit_sha = merge_commit or s.commit_sha = any (commits)
-              or (source_branch = s.branch and coalesce((s.tags ->> 'of')::timestamptz, s.created_at) < over_at))
-       order by coalesce(s.commit_sha = merge_commit or s.commit_sha = any (commits), false) desc, created_at, url
-       limit 1) p on true)
+    left join by_commit c on c.remote = s.repo and c.sha = s.commit_sha
+    left join by_branch b on c.url is null and b.remote = s.repo and b.source_branch = s.branch
+                         and s.made_at >= b.since and s.made_at < b.over_at)
 
 -- name: places
 {linked}
-select task_id as task, repo, branch, commit_sha, pull_url as pr_url, currency, {sums}
-  from linked group by 1, 2, 3, 4, 5, 6 {is_left} order by min({called_at}), 1, 2, 3, 4, 5, 6;
+select task_id as task, repo, branch, commit_sha, pull_url as pr_url, currency, {linked_sums}
+  from linked group by 1, 2, 3, 4, 5, 6 {linked_is_left} order by min(called_at), 1, 2, 3, 4, 5, 6;
 
 -- name: pulls
 {linked}
-select pull_url as pr_url, max(pull_title) as title, max(pull_state) as state, currency, {sums}
-  from linked where pull_url is not null group by 1, 4 {is_left} order by sum(cost_nusd) desc, 1, 4;
+select pull_url as pr_url, max(pull_title) as title, max(pull_state) as state, currency, {linked_sums}
+  from linked where pull_url is not null group by 1, 4 {linked_is_left} order by sum(cost_nusd) desc, 1, 4;
 
 -- name: pull_of
 {linked}
@@ -79,31 +94,6 @@ select split_part(tags ->> 'client', ' ', 1) as client, attribution_level as lev
 select date_trunc({unit}, created_at at time zone 'UTC')::date as begins, attribution_level as level, currency,
        sum({calls})::bigint as calls, sum(cost_nusd)::bigint as cost_nusd
   from vis.request_logs where {filter} group by 1, 2, 3 {is_left} order by 3, 1, 2;
-
--- name: coverage_lately
--- What a page shows of some weeks, in one look at their rows: by day and level; by client and level, of the last days only;
--- and what is of no project, by agent and by repo. `of` says which a line is. Amounts are of rows in US dollars; `others`
--- are rows in other currencies.
-select case when grouping(day) = 0 then 'day' when grouping(client) = 0 then 'client'
-            when grouping(agent_sub) = 0 then 'agent' else 'repo' end as of,
-       day, client, level, agent_sub, repo,
-       sum(counted)::bigint as calls,
-       coalesce(sum(cost_nusd) filter (where currency = 'USD'), 0)::bigint as cost_nusd,
-       coalesce(sum(counted) filter (where is_nobodys), 0)::bigint as unattributed_calls,
-       coalesce(sum(cost_nusd) filter (where currency = 'USD' and is_nobodys), 0)::bigint as unattributed_nusd,
-       coalesce(sum(counted) filter (where is_recent), 0)::bigint as recent_calls,
-       coalesce(sum(cost_nusd) filter (where currency = 'USD' and is_recent), 0)::bigint as recent_nusd,
-       coalesce(sum(cost_nusd) filter (where currency = 'USD' and is_recent and is_nobodys), 0)::bigint
-         as recent_unattributed_nusd,
-       coalesce(sum(counted) filter (where is_recent and is_nobodys), 0)::bigint as recent_unattributed_calls,
-       coalesce(sum(counted) filter (where is_recent and is_nobodys and has_said), 0)::bigint as recent_unplaced_calls,
-       count(*) filter (where currency <> 'USD') as others
-  from (select (created_at at time zone 'UTC')::date as day, split_part(tags ->> 'client', ' ', 1) as client,
-               attribution_level as level, agent_sub, repo, {calls} as counted, currency, cost_nusd, project_id is null as is_nobodys,
-               created_at >= {recent} as is_recent, tags ? 'evidence' as has_said
-          from vis.request_logs where {filter}) r
- group by grouping sets ((day, level), (client, level), (is_nobodys, agent_sub), (is_nobodys, repo))
-having is_nobodys is distinct from false;
 
 -- name: flagged
 -- What a correction has settled is no longer to be looked at, but where rows are shown as they were booked at first.

@@ -9,6 +9,7 @@ import asyncpg
 from visionality.core.row import Row, from_draft
 from visionality.gateway.later import BATCH_ID, hold_id
 from visionality.ledger.writer import Hold
+from visionality.runtime.pooling import Pooled
 from visionality.runtime.sql import statements
 
 CLOCKS_APART = timedelta(minutes=5)
@@ -41,6 +42,7 @@ class StandingBatches:
     """A connection of its own, on which one process of all leads. Every method raises one of AWAY."""
 
     def __init__(self, dsn: str) -> None:
+        assert not isinstance(dsn, Pooled), "the lead is a lock of a session"
         self._dsn = dsn
         self._connection: asyncpg.Connection | None = None
         self._one_at_a_time = asyncio.Lock()

@@ -15,6 +15,7 @@ _OURS = "x-vis-"
 _HELICONE = "helicone-property-"
 _LITELLM = "x-litellm-tags"
 _PORTKEY = "x-portkey-metadata"
+_DECLARING = (_OURS, _HELICONE, _LITELLM, _PORTKEY)
 _DECLARED, _ALIASED, _ASSERTED = 95, 90, 80
 _MOST_PAIRS = 32
 _MOST_EVIDENCE = 16
@@ -37,6 +38,8 @@ def read(said: Said) -> tuple[Evidence, ...]:
     """One piece of evidence for each thing that is said."""
     found: list[Evidence] = []
     for name, value in said.every_header:
+        if not name.startswith(_DECLARING):
+            continue
         if name.startswith(_OURS):
             field = name.removeprefix(_OURS)
             pairs: Iterable[tuple[str, object]] = [(field, value)] if field in _FIELDS.values() else []

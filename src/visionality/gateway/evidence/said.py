@@ -57,19 +57,17 @@ class Said:
     """The system blocks, in order."""
     opening: tuple[str, ...] = field(init=False)
     """The text parts of the user turns before the model's first answer."""
+    agent: str = field(init=False)
+    """The user agent."""
 
     def __post_init__(self) -> None:
+        self.agent = self.headers.get("user-agent", "")
         self.system = tuple(islice(_system(self.document), MOST_BLOCKS))
         self.opening = tuple(islice(_opening(self.document), MOST_BLOCKS))
 
-    @property
-    def agent(self) -> str:
-        """The user agent."""
-        return self.headers.get("user-agent", "")
-
     def begins(self, *marks: str) -> bool:
         """Whether a system block begins with one of them."""
-        return any(block.startswith(marks) for block in self.system)
+        return bool(self.system) and any(block.startswith(marks) for block in self.system)
 
     def has_tools(self) -> bool:
         """Whether tools are on offer."""
@@ -199,7 +197,7 @@ def texts(content: object, longest: int = SEARCHED) -> Iterator[str]:
 
 def said_by(turn: object) -> str:
     """The role of a turn; empty for what is no message."""
-    role = turn.get("role") if isinstance(turn, dict) and turn.get("type") in {"message", None} else None
+    role = turn.get("role") if isinstance(turn, dict) and turn.get("type") in ("message", None) else None
     return role if isinstance(role, str) else ""
 
 

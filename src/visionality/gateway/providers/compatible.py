@@ -12,7 +12,7 @@ from visionality.gateway.providers._core import Provider
 from visionality.gateway.providers.openai import ELSEWHERE, OPENAI
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
-OWN_SEGMENTS = frozenset({"livez", "readyz", "at", "cursor", "sandbox", "unknown"})
+OWN_SEGMENTS = frozenset({"livez", "readyz", "metrics", "at", "cursor", "sandbox", "unknown"})
 """First segments of the gateway's own paths, and the names that mark a row as simulated or a placeholder: nobody else's."""
 
 

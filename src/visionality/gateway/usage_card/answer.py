@@ -18,8 +18,8 @@ import structlog
 from visionality.core.call import Headers, Refusal
 from visionality.core.row import NIL, Row
 from visionality.core.window import bounds
-from visionality.gateway import allowed, binding, client
-from visionality.gateway.authenticate import check, presented, principal_of
+from visionality.gateway import client
+from visionality.gateway.asking import asker
 from visionality.gateway.budgets import Draw
 from visionality.gateway.client import Send
 from visionality.gateway.dialects import CHAT_COMPLETIONS
@@ -29,8 +29,9 @@ from visionality.gateway.state import Gateway
 from visionality.gateway.usage_card.card import Card, Limits, Scope, Spent, card
 from visionality.gateway.usage_card.page import page
 from visionality.ledger.connection import AWAY
-from visionality.registry.snapshot import Organisation, SnapshotStale
+from visionality.registry.snapshot import Organisation
 from visionality.runtime.ids import uuid7
+from visionality.runtime.pooling import connect
 from visionality.runtime.sql import statements
 
 log = structlog.get_logger()
@@ -76,7 +77,7 @@ class UsageCards:
             )
             return
         try:
-            made = await self._card(scope, headers)
+            made = await self._card(scope)
         except Refusal as refusal:
             await self._refuse(send, refusal, cors)
             return
@@ -114,22 +115,11 @@ class UsageCards:
             (b"access-control-max-age", b"600"),
         ]
 
-    async def _card(self, scope: Mapping[str, Any], headers: Headers) -> Card:
+    async def _card(self, scope: Mapping[str, Any]) -> Card:
         """The card of the caller. Raises Refusal."""
-        gateway = self._gateway
-        try:
-            snapshot = await gateway.snapshots.current()
-        except SnapshotStale as error:
-            raise Refusal(503, "revocation_stale", str(error)) from None
-        now = gateway.clock()
-        principal = principal_of(gateway, snapshot, presented(headers))
+        now = self._gateway.clock()
+        organisation, principal = await asker(self._gateway, scope, now)
         grant = principal.grant
-        organisation = snapshot.organisations[grant.org_id]
-        check(organisation, principal, now)
-        allowed.check_spends(grant)
-        hops = gateway.settings.trusted_hops
-        allowed.check_network(grant, allowed.client_address(allowed.peer_of(scope), headers, hops))
-        await binding.prove_empty(gateway, organisation, principal, scope, now)
         whose, draw = self._scope(organisation, principal, now)
         key = (grant.org_id, whose.kind, whose.value)
         found = self._cards.get(key)
@@ -177,7 +167,7 @@ class UsageCards:
 
     async def _figures(self, org_id: UUID, scope: Scope, draw: Draw | None, now: datetime) -> Card:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=10)
+            self._connection = await connect(self._dsn, opens_within=5, answers_within=10)
         connection = self._connection
         limits = None
         if draw is not None:

@@ -10,7 +10,10 @@ law(name, kind, writers) as (values
   ('budget_events', 'p', array['vis_writer']),
   ('key_events',    'p', array['vis_web', 'vis_jobs', 'vis_writer']),
   ('admin_events',  'p', array['vis_web', 'vis_jobs']),
-  ('seals',         'r', array['vis_sealer'])),
+  ('seals',         'r', array['vis_sealer']),
+  ('scope_runs',    'r', array['vis_sealer']),
+  ('scope_segments','r', array['vis_sealer']),
+  ('evidence_packs','r', array['vis_web'])),
 -- A scoped role sees one organisation; the others see all of them, and the two that audit must.
 wanted(role, scoped, audits) as (values
   ('vis_writer', false, false), ('vis_web', true, false), ('vis_jobs', false, false),
@@ -206,7 +209,7 @@ declare target text; attempt text; code text; words text; place text; found text
 begin
   for target in
     select format('%I.%I', 'vis', name)
-      from unnest(array['request_logs', 'budget_events', 'key_events', 'admin_events', 'seals']) law
+      from unnest(array['request_logs', 'budget_events', 'key_events', 'admin_events', 'seals', 'scope_runs', 'scope_segments', 'evidence_packs']) law
       join pg_class top on top.relname = law and top.relnamespace = to_regnamespace('vis'), lateral (
         select law as name
         union all

@@ -1,4 +1,4 @@
--- The ledger writer's statements, for asyncpg. Run as vis_writer on its own direct connection.
+-- The ledger writer's statements, for asyncpg. Run as vis_writer on its own connection.
 
 -- name: register
 -- A fresh number for this run of this process. Two processes that race for one try again.

@@ -12,9 +12,13 @@ TITLES = {
     403: "Not allowed",
     404: "Not there",
     405: "Not done here",
+    409: "There already",
+    412: "Changed meanwhile",
     413: "Too large",
     415: "Not a format that is read",
     422: "Not as it must be",
+    428: "Needs a precondition",
+    429: "Too many requests",
     500: "Failed",
     503: "Not available",
 }
@@ -47,7 +51,7 @@ class Problem(Exception):
         return answered(told, self.status, self.headers, "application/problem+json")
 
 
-def of_mistakes(mistakes: Sequence[Mistake], place: str) -> Problem:
+def of_mistakes(mistakes: Sequence[Mistake], place: str, what: str = "identity table") -> Problem:
     """What is wrong in a table: `place` is what its lines are called, `line` or `item`."""
     errors = [
         {place: one.line, **({"field": one.field} if one.field else {}), "detail": one.words}
@@ -55,7 +59,7 @@ def of_mistakes(mistakes: Sequence[Mistake], place: str) -> Problem:
     ]
     count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     which = f"; the first {LISTED} are listed" if len(mistakes) > LISTED else ""
-    return Problem(422, f"the identity table has {count}, and nothing of it was applied{which}", errors)
+    return Problem(422, f"the {what} has {count}, and nothing of it was applied{which}", errors)
 
 
 def answered(
@@ -65,8 +69,12 @@ def answered(
     content_type: str = "application/json",
 ) -> HttpResponse:
     """An answer in JSON; times in ISO 8601."""
-    text = json.dumps(content, default=_told, ensure_ascii=False)
-    return HttpResponse(text, content_type=content_type, status=status, headers=headers)
+    return HttpResponse(written(content), content_type=content_type, status=status, headers=headers)
+
+
+def written(content: object) -> str:
+    """JSON; times in ISO 8601, ids and decimals as text."""
+    return json.dumps(content, default=_told, ensure_ascii=False)
 
 
 def _told(value: object) -> str:

@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from visionality.connectors.services import KINDS, Target
-from visionality.runtime.destination import is_refused
+from visionality.runtime.destination import is_address, is_refused
 from visionality.runtime.ids import uuid7
 from visionality.vault.keyproviders._core import KeyProvider
 from visionality.vault.purposes import connector_context, hook_context
 from visionality.vault.sealing import Context, seal
 from visionality.web.connecting.access import access_connector
 from visionality.web.connecting.models import Connector, ConnectorRun, ConnectorSecret
-from visionality.web.policy.acts import Act, AlreadyThere, BadName, checked_name, organisation_key
+from visionality.web.policy.acts import Act, AlreadyThere, BadName, checked_name, organisation_key, told
 
 NEEDS_ADDRESS = ("jira_cloud", "jira_dc")
 """Kinds that have no public address of their own."""
@@ -53,8 +53,7 @@ def add_connector(
     )
     ConnectorRun.objects.create(connector=made, org_id=act.org_id, next_at=act.now)
     _keep(act, keys, made, ConnectorSecret.CREDENTIAL, secret)
-    detail = {"connector": name, "connector_id": str(made.id), "kind": target.kind}
-    detail |= {"base_url": made.base_url, "scope": " ".join(target.scope), "account": target.account}
+    detail = {"connector": name, "connector_id": str(made.id), **_of_connector(made)}
     act.record("connector_added", detail)
     return made
 
@@ -67,7 +66,9 @@ def set_secret(
     _keep(act, keys, found, ConnectorSecret.CREDENTIAL, secret)
     Connector.objects.filter(org_id=act.org_id, id=found.id).update(secret_expires_at=expires_at)
     ConnectorRun.objects.filter(org_id=act.org_id, connector=found).update(next_at=act.now)
-    act.record("connector_secret_set", {"connector": name, "connector_id": str(found.id)})
+    before = {"expires_at": _spelled(found.secret_expires_at)}
+    detail = {"connector": name, "connector_id": str(found.id), "expires_at": _spelled(expires_at)}
+    act.record("connector_secret_set", told(before, detail))
 
 
 def set_webhook_secret(act: Act, keys: KeyProvider, name: str, secret: bytes) -> Connector:
@@ -93,7 +94,17 @@ def remove_connector(act: Act, name: str) -> None:
     """Read from it no more. What was read stays. Raises Unknown."""
     found = access_connector(act, name)
     Connector.objects.filter(org_id=act.org_id, id=found.id).update(enabled=False)
-    act.record("connector_removed", {"connector": name, "connector_id": str(found.id)})
+    detail = {"connector": name, "connector_id": str(found.id)}
+    act.record("connector_removed", told(_of_connector(found), detail))
+
+
+def _of_connector(one: Connector) -> dict[str, str]:
+    where = {"kind": one.kind, "base_url": one.base_url, "scope": " ".join(one.scope)}
+    return {**where, "account": one.account, "expires_at": _spelled(one.secret_expires_at)}
+
+
+def _spelled(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""
 
 
 def checked_target(target: Target) -> None:
@@ -102,7 +113,7 @@ def checked_target(target: Target) -> None:
         raise BadName(f"{target.kind!r} cannot be connected: expected {', '.join(KINDS)}")
     if target.kind in NEEDS_ADDRESS and not target.base_url:
         raise BadName(f"{KINDS[target.kind]} stands at no fixed address: say it with --base-url")
-    if target.base_url and not _is_address(target.base_url):
+    if target.base_url and not is_address(target.base_url):
         raise BadName(
             f"{target.base_url!r} is no address: expected https://host or https://host/path, without key, query or space"
         )
@@ -121,16 +132,6 @@ def _check_words(what: str, words: Sequence[str]) -> None:
     for word in words:
         if not word or len(word) > 255 or not word.isprintable() or " " in word:
             raise BadName(f"{word!r} cannot be a {what}: expected at most 255 characters without spaces")
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    is_plain = url.isprintable() and not set(url) & set(" ?#@") and len(url) <= 400
-    return is_plain and parts.scheme in {"https", "http"} and bool(parts.hostname)
 
 
 def _keep(act: Act, keys: KeyProvider, connector: Connector, purpose: str, secret: bytes) -> None:

@@ -101,11 +101,25 @@ def order(act: Act, rows: Sequence[tuple[UUID, datetime]], to: Booking, reason: 
     return [one.id for one in made]
 
 
+def is_order(act: Act, correction_id: UUID) -> bool:
+    """Whether the organisation has this order."""
+    return CorrectionOrder.objects.filter(org_id=act.org_id, id=correction_id).exists()
+
+
 def done(act: Act, correction_ids: Sequence[UUID]) -> list[Done]:
     """Those of the orders that were carried out."""
     with connection.cursor() as cursor:
         cursor.execute(_SQL["done"], {"org_id": act.org_id, "ids": list(correction_ids)})
         return [Done(rows, missing, msgspec.json.decode(moved)) for rows, missing, moved in cursor.fetchall()]
+
+
+def recent(act: Act, most: int) -> list[dict[str, Any]]:
+    """The newest orders, with what they moved; `moved` and `missing` are None for those that wait for the jobs."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SQL["recent"], {"org_id": act.org_id, "most": most})
+        names = [column.name for column in cursor.description or ()]
+        found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return [one | {"moved": one["moved"] and msgspec.json.decode(one["moved"])} for one in found]
 
 
 def _queue(act: Act, start: datetime, end: datetime, *, include_sandbox: bool) -> Queue:

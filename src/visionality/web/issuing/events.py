@@ -12,15 +12,18 @@ from visionality.web.policy.acts import Act, Unknown
 
 SQL = statements("visionality.web.issuing", "issuing.sql")
 
-_SOURCE = "cli"
-"""From where keys are changed: on the machine, so far."""
+_PROGRAM = "service-token:"
+"""How the actor of the API is called."""
 
 
 def record(
     act: Act, kind: str, key_id: UUID, subject: str, reason: str, detail: Mapping[str, str] | None = None
 ) -> None:
     """Append one step: of which key, token, service, person or organisation, for whom, and why."""
-    told = {**(detail or {}), "reason": reason, "source": _SOURCE}
+    source = "api" if act.actor.startswith(_PROGRAM) else "web" if act.address else "cli"
+    beside = {"reason": reason or act.reason, "source": source}
+    said = {"sso_sub": act.sso_sub, "address": act.address or ""}
+    told = {**(detail or {}), **beside, **{name: value for name, value in said.items() if value}}
     with connection.cursor() as cursor:
         append_key_event(cursor, act.org_id, act.now, kind, key_id, subject, act.actor, told)
 

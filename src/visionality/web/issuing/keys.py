@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -17,7 +18,7 @@ from visionality.web.issuing.bindings import BadBinding, Bindings, check, checke
 from visionality.web.issuing.events import record, uuid_of
 from visionality.web.issuing.models import CALL, EXCHANGE, Service, VirtualKey
 from visionality.web.issuing.signing_keys import active
-from visionality.web.policy.acts import Act, Unknown, found
+from visionality.web.policy.acts import Act, Unknown, found, told
 from visionality.web.policy.budgets import set_budget
 from visionality.web.policy.models import AgentIdentity, EndCustomer, Project
 
@@ -81,6 +82,7 @@ def rotate(act: Act, keys: KeyProvider, name: str, overlap: timedelta, reason: s
     key = one(act, name)
     if (now_is := state(key, act.now)) != "live":
         raise BadBinding(f"key {key.id} is {now_is}: issue a new one with `vis key issue`")
+    before = {"shown": key.shown, "rotation": str(key.rotation), "expires_at": key.expires_at.isoformat()}
     handle = from_entropy(os.urandom(32))
     lifetime = key.expires_at - (key.rotated_at or key.issued_at)
     most = longest_life(key.scopes, _in_force(key.level, key.org, key.project))
@@ -98,7 +100,7 @@ def rotate(act: Act, keys: KeyProvider, name: str, overlap: timedelta, reason: s
         "previous_until": key.previous_until.isoformat() if key.previous_until else "",
         "expires_at": key.expires_at.isoformat(),
     }
-    record(act, "rotated", key.id, key.agent.sub, reason, detail)
+    record(act, "rotated", key.id, key.agent.sub, reason, told(before, detail))
     return key, handle
 
 
@@ -129,6 +131,14 @@ def one(act: Act, name: str) -> VirtualKey:
     key = _with_names(act).select_for_update(of=("self",)).filter(id=key_id).first()
     if key is None:
         raise Unknown(f"there is no key {name}: `vis key list` shows them")
+    return key
+
+
+def access_virtual_key(act: Act, key_id: UUID) -> VirtualKey:
+    """The key of this id, to look at. Raises Unknown."""
+    key = _with_names(act).filter(id=key_id).first()
+    if key is None:
+        raise Unknown(f"there is no key {key_id}: `vis key list` shows them")
     return key
 
 

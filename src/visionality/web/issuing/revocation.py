@@ -10,7 +10,7 @@ from uuid import UUID
 from visionality.web.accounts.models import Person
 from visionality.web.issuing.events import record
 from visionality.web.issuing.models import RevokedToken, VirtualKey
-from visionality.web.policy.acts import Act, BadName, Unknown, alone, found
+from visionality.web.policy.acts import Act, BadName, Unknown, alone, found, told
 
 
 def revoke_person(act: Act, sso_sub: str, reason: str) -> Person:
@@ -19,7 +19,14 @@ def revoke_person(act: Act, sso_sub: str, reason: str) -> Person:
     person = found(act, Person, "person", sso_sub=sso_sub)
     person.epoch += 1
     person.save(update_fields=["epoch"])
-    record(act, "person_revoked", person.id, sso_sub, reason, {"epoch": str(person.epoch)})
+    record(
+        act,
+        "person_revoked",
+        person.id,
+        sso_sub,
+        reason,
+        told({"epoch": str(person.epoch - 1)}, {"epoch": str(person.epoch)}),
+    )
     return person
 
 
@@ -28,7 +35,14 @@ def revoke_all(act: Act, reason: str) -> int:
     org = alone(act)
     org.epoch += 1
     org.save(update_fields=["epoch"])
-    record(act, "all_revoked", org.id, org.slug, reason, {"epoch": str(org.epoch)})
+    record(
+        act,
+        "all_revoked",
+        org.id,
+        org.slug,
+        reason,
+        told({"epoch": str(org.epoch - 1)}, {"epoch": str(org.epoch)}),
+    )
     return org.epoch
 
 

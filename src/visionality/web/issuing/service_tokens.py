@@ -6,15 +6,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from visionality.core.handle import at_rest
-from visionality.core.service_token import SHOWN, from_entropy
+from visionality.core.service_token import SCOPES, SHOWN, from_entropy
 from visionality.web.issuing.bindings import BadBinding
 from visionality.web.issuing.events import record, uuid_of
 from visionality.web.issuing.models import ServiceToken
 from visionality.web.policy.acts import Act, Unknown
 
-READ, WRITE = "identities:read", "identities:write"
-SCOPES = (READ, WRITE)
-"""What a token may do. Who may write may read."""
 LONGEST_LIFE = timedelta(days=366)
 
 

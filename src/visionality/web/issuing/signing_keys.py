@@ -50,9 +50,7 @@ def rotate(act: Act, keys: KeyProvider, reason: str) -> SigningKey:
 def revoke(act: Act, keys: KeyProvider, name: str, reason: str) -> SigningKey:
     """Believe nothing that a key signed any more. Where it was the one that signs, a new one does. Raises Unknown."""
     alone(act)
-    signing = _of(act).filter(id=uuid_of(name, "signing key", "vis signing-key list")).first()
-    if signing is None:
-        raise Unknown(f"there is no signing key {name}: `vis signing-key list` shows them")
+    signing = access_signing_key(act, name)
     if signing.revoked_at is not None:
         return signing
     was_active = signing.active_until is None
@@ -62,6 +60,14 @@ def revoke(act: Act, keys: KeyProvider, name: str, reason: str) -> SigningKey:
     record(act, "signing_key_revoked", signing.id, "", reason, {"kid": kid(signing)})
     if was_active:
         _make(act, keys, reason)
+    return signing
+
+
+def access_signing_key(act: Act, name: str) -> SigningKey:
+    """One of them by its id. Raises Unknown."""
+    signing = _of(act).filter(id=uuid_of(name, "signing key", "vis signing-key list")).first()
+    if signing is None:
+        raise Unknown(f"there is no signing key {name}: `vis signing-key list` shows them")
     return signing
 
 

@@ -18,6 +18,7 @@ from django.db import connection, models
 from django.db.models import Max
 
 from visionality.core.scope import EACH
+from visionality.core.vendors import ADDRESSES, RESERVED
 from visionality.ledger.administration import append_admin_event
 from visionality.runtime.ids import uuid7
 from visionality.vault.keyproviders._core import KeyProvider
@@ -37,7 +38,11 @@ from visionality.web.policy.models import (
 FIRST_OVERRIDE = 2
 """Price version 1 is the bundled snapshot alone."""
 
+WAS = "was_"
+"""Before the name of what an act changed, in an audit row's detail."""
+
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_PROVIDER = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _SUB = re.compile(r"[A-Za-z0-9][^\s\x00-\x1f]{0,254}")
 _Model = TypeVar("_Model", bound=models.Model)
 
@@ -56,16 +61,33 @@ class BadName(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """For which organisation, by whom, and when."""
+    """For which organisation, by whom, and when; with what its audit rows say beside that.
+
+    `sso_sub` is the actor's subject at the company's sign-on, `reason` what they gave as one, `address` where they did it from;
+    each may be unknown.
+    """
 
     org_id: UUID
     actor: str
     now: datetime
+    sso_sub: str = ""
+    reason: str = ""
+    address: str | None = None
 
     def record(self, kind: str, detail: Mapping[str, str]) -> None:
         """Append the act to `admin_events`."""
+        said = {"sso_sub": self.sso_sub, "reason": self.reason}
+        beside = {name: value for name, value in said.items() if value and name not in detail}
         with connection.cursor() as cursor:
-            append_admin_event(cursor, self.org_id, self.now, kind, self.actor, detail)
+            append_admin_event(
+                cursor, self.org_id, self.now, kind, self.actor, {**detail, **beside}, self.address
+            )
+
+
+def told(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """What an audit row says of a change: what is so now, and as `was_NAME` what was otherwise before."""
+    was = {f"{WAS}{name}": value for name, value in before.items() if after.get(name) != value}
+    return {**after, **was}
 
 
 def alone(act: Act) -> Organisation:
@@ -102,36 +124,40 @@ def add_project(
 def set_project(act: Act, key: str, business_unit: str) -> None:
     """Which business unit a project's rows are of from now on; none when empty."""
     project = found(act, Project, "project", key=key)
+    before = {"business_unit": project.business_unit}
     project.business_unit = _unit(business_unit)
     project.save(update_fields=["business_unit"])
-    act.record("project_set", {"project": key, "business_unit": business_unit})
+    act.record("project_set", told(before, {"project": key, "business_unit": business_unit}))
 
 
 def set_team(act: Act, key: str, business_unit: str) -> None:
     """Which business unit a team's rows are of from now on, where their project has none; none when empty."""
     team = found(act, Team, "team", key=key)
+    before = {"business_unit": team.business_unit}
     team.business_unit = _unit(business_unit)
     team.save(update_fields=["business_unit"])
-    act.record("team_set", {"team": key, "business_unit": business_unit})
+    act.record("team_set", told(before, {"team": key, "business_unit": business_unit}))
 
 
 def open_passthrough(act: Act, key: str, provider: str, usd_per_request: Decimal | None) -> None:
     """Let a project's keys call paths of a provider that have no meter, at a declared price a request or an unknown one."""
     project = found(act, Project, "project", key=key)
+    before = _declared(project, provider)
     declared = None if usd_per_request is None else f"{usd_per_request:f}"
     project.passthrough = {**project.passthrough, provider: declared}
     project.save(update_fields=["passthrough"])
-    detail = {"project": key, "provider": provider, "usd_per_request": declared or "unknown"}
-    act.record("passthrough_opened", detail)
+    detail = {"project": key, "provider": provider, **_declared(project, provider)}
+    act.record("passthrough_opened", told(before, detail))
 
 
 def close_passthrough(act: Act, key: str, provider: str) -> None:
     project = found(act, Project, "project", key=key)
     if provider not in project.passthrough:
         raise Unknown(f"project {key} passes nothing through to {provider}")
+    before = _declared(project, provider)
     project.passthrough = {name: usd for name, usd in project.passthrough.items() if name != provider}
     project.save(update_fields=["passthrough"])
-    act.record("passthrough_closed", {"project": key, "provider": provider})
+    act.record("passthrough_closed", told(before, {"project": key, "provider": provider}))
 
 
 def add_customer(act: Act, key: str, name: str) -> EndCustomer:
@@ -151,7 +177,7 @@ def add_team(act: Act, key: str, name: str, cost_center: str, business_unit: str
 
 
 def add_person(act: Act, sso_sub: str, name: str) -> Person:
-    return _add(act, Person, "person", {"sso_sub": _sub(sso_sub)}, name=name or sso_sub)
+    return _add(act, Person, "person", {"sso_sub": checked_sub(sso_sub)}, name=name or sso_sub)
 
 
 def add_agent(act: Act, sub: str, owner: str, team: str | None, person: str | None) -> AgentIdentity:
@@ -160,7 +186,7 @@ def add_agent(act: Act, sub: str, owner: str, team: str | None, person: str | No
         act,
         AgentIdentity,
         "agent",
-        {"sub": _sub(sub)},
+        {"sub": checked_sub(sub)},
         owner=owner,
         team=found(act, Team, "team", key=team) if team else None,
         person=found(act, Person, "person", sso_sub=person) if person else None,
@@ -178,9 +204,9 @@ def add_provider(
 ) -> ProviderCredential:
     """Seal a provider's key. An earlier one of the same provider is retired in the same act."""
     kek, record = organisation_key(act, keys)
-    ProviderCredential.objects.filter(org_id=act.org_id, provider=provider, retired_at=None).update(
-        retired_at=act.now
-    )
+    live = ProviderCredential.objects.filter(org_id=act.org_id, provider=provider, retired_at=None)
+    before = _of_provider(live.first())
+    live.update(retired_at=act.now)
     credential_id = uuid7()
     context = provider_context(act.org_id, credential_id, record.id, record.generation)
     made = ProviderCredential.objects.create(
@@ -193,19 +219,17 @@ def add_provider(
         sealed=seal(kek, context, secret),
         organisation_key=record,
     )
-    detail = {"provider": provider, "base_url": base_url, "credential_id": str(credential_id)}
-    if options:
-        detail["options"] = msgspec.json.encode(options, order="sorted").decode()
-    act.record("provider_added", detail)
+    act.record("provider_added", told(before, {"provider": provider, **_of_provider(made)}))
     return made
 
 
 def remove_provider(act: Act, provider: str) -> None:
     """Retire a provider's key; its calls are refused, or go to the sandbox where there is one."""
     live = ProviderCredential.objects.filter(org_id=act.org_id, provider=provider, retired_at=None)
+    before = _of_provider(live.first())
     if not live.update(retired_at=act.now):
         raise Unknown(f"there is no live key of {provider}")
-    act.record("provider_removed", {"provider": provider})
+    act.record("provider_removed", told(before, {"provider": provider}))
 
 
 def set_price(
@@ -213,7 +237,9 @@ def set_price(
 ) -> PriceOverride:
     """Append a dated price, USD per million units by usage bucket, above the bundled snapshot."""
     lines = {bucket: f"{rate:f}" for bucket, rate in sorted(rates.items())}
-    last = PriceOverride.objects.filter(org_id=act.org_id).aggregate(last=Max("version"))["last"]
+    mine = PriceOverride.objects.filter(org_id=act.org_id)
+    last = mine.aggregate(last=Max("version"))["last"]
+    earlier = mine.filter(provider=provider, model=model).order_by("-version").first()
     content = {
         "provider": provider,
         "model": model,
@@ -231,7 +257,9 @@ def set_price(
         source=source,
         content_hash=hashlib.sha256(msgspec.json.encode(content, order="sorted")).digest(),
     )
-    act.record("price_set", {"provider": provider, "model": model, "version": str(made.version), **lines})
+    named = {"provider": provider, "model": model, "version": str(made.version)}
+    dated = {"from": effective_from.isoformat(), "source": source}
+    act.record("price_set", told(earlier.rates if earlier else {}, {**named, **lines, **dated}))
     return made
 
 
@@ -249,6 +277,23 @@ def organisation_key(act: Act, keys: KeyProvider) -> tuple[bytes, OrganisationKe
     return kek, OrganisationKey.objects.create(id=kek_id, org_id=act.org_id, generation=1, wrapped=wrapped)
 
 
+def _declared(project: Project, provider: str) -> dict[str, str]:
+    """The price that a project declared for a provider's paths without a meter, where it is open."""
+    if provider not in project.passthrough:
+        return {}
+    return {"usd_per_request": project.passthrough[provider] or "unknown"}
+
+
+def _of_provider(credential: ProviderCredential | None) -> dict[str, str]:
+    if credential is None:
+        return {}
+    detail = {"base_url": credential.base_url, "on_abort": credential.on_abort}
+    detail["credential_id"] = str(credential.id)
+    if credential.options:
+        detail["options"] = msgspec.json.encode(credential.options, order="sorted").decode()
+    return detail
+
+
 def _newest_key(act: Act) -> OrganisationKey | None:
     return OrganisationKey.objects.filter(org_id=act.org_id).order_by("-generation").first()
 
@@ -261,6 +306,19 @@ def _add(act: Act, model: type[_Model], kind: str, key: dict[str, str], **column
     detail = {name: str(content) for name, content in columns.items() if content}
     act.record(f"{kind}_added", {kind: value, **detail})
     return made
+
+
+def checked_provider(name: str) -> str:
+    """The name of a provider that the gateway knows, or one of one's own for a server that speaks OpenAI's format.
+
+    Raises BadName.
+    """
+    if name not in ADDRESSES and (name in RESERVED or not _PROVIDER.fullmatch(name)):
+        raise BadName(
+            f"{name!r} cannot be a provider: expected {', '.join(ADDRESSES)}, or a name of your own of 2 to 40 small letters, "
+            "digits and hyphens that is none of the gateway's own paths"
+        )
+    return name
 
 
 def checked_name(key: str) -> str:
@@ -278,7 +336,8 @@ def _unit(name: str) -> str:
     return name
 
 
-def _sub(sub: str) -> str:
+def checked_sub(sub: str) -> str:
+    """The subject as it is. Raises BadName."""
     if not _SUB.fullmatch(sub):
         raise BadName(
             f"{sub!r} cannot be a subject: expected no spaces, at most 255 characters, a letter or digit first"

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import msgspec
 from django.db import connection
 
 from visionality.runtime.destination import is_refused
@@ -37,9 +38,12 @@ def add_channel(act: Act, kind: str, target: str) -> AlertChannel:
 def remove_channel(act: Act, target: str) -> None:
     """Send no more alerts there."""
     live = AlertChannel.objects.filter(org_id=act.org_id, target=target, retired_at=None)
+    ended = list(live)
     if not live.update(retired_at=act.now):
         raise Unknown(f"no alerts go to {target}: `vis alert channel list` shows where they go")
-    act.record("alert_channel_removed", {"target": target})
+    for one in ended:
+        detail = {"channel_id": str(one.id), "kind": one.kind, "target": target}
+        act.record("alert_channel_removed", detail)
 
 
 def channels(act: Act) -> Iterable[dict[str, object]]:
@@ -53,6 +57,15 @@ def alerts(act: Act, *, everything: bool) -> list[dict[str, object]]:
         cursor.execute(_SQL["alerts"], {"org_id": act.org_id, "everything": everything})
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def warnings(act: Act, most: int) -> list[dict[str, Any]]:
+    """The newest alerts that wait for somebody, with `detail` as an object for programs."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SQL["warnings"], {"org_id": act.org_id, "most": most})
+        names = [column.name for column in cursor.description or ()]
+        found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return [one | {"detail": msgspec.json.decode(one["detail"])} for one in found]
 
 
 def acknowledge(act: Act, alert_id: UUID) -> None:

@@ -3,13 +3,13 @@
 They are dated and only ever appended to. A markup changes what later rows are billed, a split what a report shows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from visionality.core.allocation import BadShares, Part, billionths
 from visionality.core.scope import MARKED_UP, SPLIT, Scope
-from visionality.web.policy.acts import Act, BadName
+from visionality.web.policy.acts import Act, BadName, told
 from visionality.web.policy.models import CostSplit, Markup
 from visionality.web.policy.scopes import checked
 
@@ -26,11 +26,19 @@ def set_markup(act: Act, scope: Scope, multiplier: Decimal, effective_from: date
             "a markup begins today at the earliest"
         )
     named = {"scope_kind": scope.kind, "scope_value": scope.value}
+    earlier = Markup.objects.filter(org_id=act.org_id, effective_from__lte=effective_from, **named)
+    before = [
+        {"multiplier": f"{one.multiplier.normalize():f}"} for one in earlier.order_by("effective_from", "id")
+    ]
     made = Markup.objects.create(
         org_id=act.org_id, multiplier=multiplier, effective_from=effective_from, **named
     )
-    detail = {"scope": str(scope), "multiplier": f"{multiplier:f}", "from": effective_from.isoformat()}
-    act.record("markup_set", detail)
+    detail = {
+        "scope": str(scope),
+        "multiplier": f"{multiplier.normalize():f}",
+        "from": effective_from.isoformat(),
+    }
+    act.record("markup_set", told(before[-1] if before else {}, detail))
     return made
 
 
@@ -52,10 +60,16 @@ def set_split(act: Act, scope: Scope, parts: Sequence[Part], effective_from: dat
         for part in parts
     ]
     named = {"scope_kind": scope.kind, "scope_value": scope.value}
+    earlier = CostSplit.objects.filter(org_id=act.org_id, effective_from__lte=effective_from, **named)
+    before = [{"parts": _spelled(one.parts)} for one in earlier.order_by("effective_from", "id")]
     made = CostSplit.objects.create(org_id=act.org_id, parts=stored, effective_from=effective_from, **named)
-    told = ", ".join(f"{part['cost_center']}:{part['gl_code']}={part['share']}" for part in stored)
-    act.record("split_set", {"scope": str(scope), "parts": told, "from": effective_from.isoformat()})
+    detail = {"scope": str(scope), "parts": _spelled(stored), "from": effective_from.isoformat()}
+    act.record("split_set", told(before[-1] if before else {}, detail))
     return made
+
+
+def _spelled(parts: Sequence[Mapping[str, str]]) -> str:
+    return ", ".join(f"{part['cost_center']}:{part['gl_code']}={part['share']}" for part in parts)
 
 
 def _check(act: Act, scope: Scope, kinds: tuple[str, ...], rule: str) -> None:

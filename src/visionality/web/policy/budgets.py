@@ -22,8 +22,7 @@ from visionality.ledger.administration import move_cap, open_budget, open_window
 from visionality.ledger.batch import Window
 from visionality.runtime.ids import uuid7
 from visionality.runtime.sql import statements
-from visionality.web.accounts.models import Organisation
-from visionality.web.policy.acts import Act, Unknown, alone
+from visionality.web.policy.acts import Act, Unknown, alone, told
 from visionality.web.policy.models import Budget
 from visionality.web.policy.scopes import Warnings, checked
 
@@ -95,13 +94,14 @@ def set_budget(
         begin(act, budget, _opening(act, zone, budget))
         warnings += _others(act, budget)
     else:
+        before = _terms(budget)
         budget.cap_nusd = cap_nusd
         for name, value in terms.items():
             setattr(budget, name, value)
         budget.save()
         with connection.cursor() as cursor:
             position = move_cap(cursor, act.org_id, budget.id, cap_nusd, hard=budget.hard)
-        _record(act, budget, position, {})
+        _record(act, budget, position, {}, before)
     return _standings(act, zone, [budget])[0], warnings
 
 
@@ -127,8 +127,18 @@ def remove_budget(act: Act, scope: Scope, period: Period | None) -> Standing:
 
 def standings(act: Act) -> list[Standing]:
     """Every live budget, the organisation's first, then by kind, value and period."""
-    zone = ZoneInfo(Organisation.objects.get(pk=act.org_id).time_zone)
-    return sorted(_standings(act, zone, list(_live(act))), key=_place)
+    budgets = list(_live(act).select_related("org"))
+    if not budgets:
+        return []
+    return sorted(_standings(act, ZoneInfo(budgets[0].org.time_zone), budgets), key=_place)
+
+
+def access_standing(act: Act, budget_id: UUID) -> Standing:
+    """One live budget. Raises Unknown."""
+    budget = _live(act).select_related("org").filter(id=budget_id).first()
+    if budget is None:
+        raise Unknown(f"there is no budget {budget_id}: `vis budget list --json` shows them")
+    return _standings(act, ZoneInfo(budget.org.time_zone), [budget])[0]
 
 
 def _place(standing: Standing) -> tuple[int, str, int]:
@@ -147,7 +157,7 @@ def begin(act: Act, budget: Budget, opening: Opening) -> None:
             window = Window(act.org_id, named, budget.id, value, opening.starts_at, opening.ends_at)
             open_window(cursor, window, spent_nusd)
             opened[str(named)] = spent_nusd
-    _record(act, budget, 0, opened)
+    _record(act, budget, 0, opened, {})
 
 
 def openings(act: Act, zone: ZoneInfo) -> list[tuple[Budget, Opening]]:
@@ -166,7 +176,7 @@ def retire(act: Act, budget: Budget) -> None:
     budget.retired_at = act.now
     budget.save(update_fields=["retired_at"])
     detail = {"budget_id": str(budget.id), "scope": str(_scope(budget)), "period": budget.period}
-    act.record("budget_removed", detail)
+    act.record("budget_removed", told(_terms(budget), detail))
 
 
 def _live(act: Act) -> QuerySet[Budget]:
@@ -202,21 +212,29 @@ def _opening(act: Act, zone: ZoneInfo, budget: Budget) -> Opening:
         return Opening(starts_at, ends_at, dict(cursor.fetchall()))
 
 
-def _record(act: Act, budget: Budget, position: int, opened: dict[str, int]) -> None:
+def _record(
+    act: Act, budget: Budget, position: int, opened: dict[str, int], before: Mapping[str, str]
+) -> None:
     detail = {
         "budget_id": str(budget.id),
         "scope": str(_scope(budget)),
         "period": budget.period,
+        **_terms(budget),
+        "position": str(position),
+        "opening_nusd": str(sum(opened.values())),
+        "openings": msgspec.json.encode(opened, order="sorted").decode(),
+    }
+    act.record("budget_set", told(before, detail))
+
+
+def _terms(budget: Budget) -> dict[str, str]:
+    return {
         "cap_nusd": str(budget.cap_nusd),
         "hard": str(budget.hard).lower(),
         "soft": " ".join(f"{percent}%" for percent in budget.soft),
         "near_cap": budget.near_cap,
         "ceiling_nusd": "" if budget.ceiling_nusd is None else str(budget.ceiling_nusd),
-        "position": str(position),
-        "opening_nusd": str(sum(opened.values())),
-        "openings": msgspec.json.encode(opened, order="sorted").decode(),
     }
-    act.record("budget_set", detail)
 
 
 def _standings(act: Act, zone: ZoneInfo, budgets: Iterable[Budget]) -> list[Standing]:

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from visionality.core.scope import ORGANISATION, Scope
 from visionality.web.accounts.models import Organisation
-from visionality.web.policy.acts import Act, AlreadyThere, BadName, Unknown, alone, found
+from visionality.web.policy.acts import Act, AlreadyThere, BadName, Unknown, alone, found, told
 from visionality.web.policy.models import FloorRequest, Project
 
 FLOORED = (ORGANISATION, "project")
@@ -29,9 +29,9 @@ def set_floor(act: Act, scope: Scope, level: int) -> FloorRequest | None:
     if level == floor.level_floor:
         raise AlreadyThere(f"the floor of {scope} is {level} already")
     if level > floor.level_floor:
-        detail = {"scope": str(scope), "from": str(floor.level_floor), "to": str(level)}
+        before = {"floor": str(floor.level_floor)}
         _move(floor, level)
-        act.record("floor_raised", detail)
+        act.record("floor_raised", told(before, {"scope": str(scope), "floor": str(level)}))
         return None
     if waiting := _open(act).filter(project=project).first():
         raise AlreadyThere(
@@ -45,7 +45,7 @@ def set_floor(act: Act, scope: Scope, level: int) -> FloorRequest | None:
         requested_by=act.actor,
         requested_at=act.now,
     )
-    act.record("floor_lower_requested", _told(asked))
+    act.record("floor_lower_requested", _request(asked))
     return asked
 
 
@@ -55,7 +55,7 @@ def approve(act: Act, request_id: UUID) -> FloorRequest:
     Raises Unknown, or BadName for one's own request and for one that a floor has moved away from.
     """
     org = alone(act)
-    asked = _asked(act, request_id)
+    asked = access_floor_request(act, request_id)
     if asked.requested_by == act.actor:
         raise BadName(f"{act.actor} asked for this: another person has to approve it")
     floor = asked.project or org
@@ -65,16 +65,17 @@ def approve(act: Act, request_id: UUID) -> FloorRequest:
         )
     _move(floor, asked.to_level)
     _decide(act, asked, is_approved=True)
-    act.record("floor_lowered", _told(asked))
+    before = {"floor": str(asked.from_level)}
+    act.record("floor_lowered", told(before, {**_request(asked), "floor": str(asked.to_level)}))
     return asked
 
 
 def decline(act: Act, request_id: UUID) -> FloorRequest:
     """Leave the floor as it is; whoever asked may take it back so. Raises Unknown."""
     alone(act)
-    asked = _asked(act, request_id)
+    asked = access_floor_request(act, request_id)
     _decide(act, asked, is_approved=False)
-    act.record("floor_lower_declined", _told(asked))
+    act.record("floor_lower_declined", _request(asked))
     return asked
 
 
@@ -103,8 +104,9 @@ def _project(act: Act, scope: Scope) -> Project | None:
     return None if scope.kind == ORGANISATION else found(act, Project, "project", key=scope.value)
 
 
-def _asked(act: Act, request_id: UUID) -> FloorRequest:
-    asked = _open(act).filter(id=request_id).first()
+def access_floor_request(act: Act, request_id: UUID) -> FloorRequest:
+    """What was asked for and waits. Raises Unknown."""
+    asked = _open(act).filter(id=request_id).select_related("project").first()
     if asked is None:
         raise Unknown(f"nothing waits under {request_id}: `vis floor show` shows what was asked for")
     return asked
@@ -120,11 +122,11 @@ def _decide(act: Act, asked: FloorRequest, *, is_approved: bool) -> None:
     asked.save(update_fields=["approved", "decided_by", "decided_at"])
 
 
-def _told(asked: FloorRequest) -> dict[str, str]:
+def _request(asked: FloorRequest) -> dict[str, str]:
     return {
         "request_id": str(asked.id),
         "scope": str(scope_of(asked)),
-        "from": str(asked.from_level),
-        "to": str(asked.to_level),
+        "floor": str(asked.from_level),
+        "asked_floor": str(asked.to_level),
         "requested_by": asked.requested_by,
     }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from visionality.core.scope import Scope
-from visionality.web.policy.acts import Act, BadName, Unknown, alone
+from visionality.web.policy.acts import Act, BadName, Unknown, alone, told
 from visionality.web.policy.models import ModelHint
 from visionality.web.policy.scopes import Warnings, checked, warnings_of_model
 
@@ -40,21 +40,43 @@ def add_hint(act: Act, calls: Selectors, prefer: str) -> tuple[ModelHint, Warnin
         "model_from": calls.instead_of,
     }
     alone(act)
-    ModelHint.objects.filter(org_id=act.org_id, retired_at=None, **selectors).update(retired_at=act.now)
+    earlier = ModelHint.objects.filter(org_id=act.org_id, retired_at=None, **selectors)
+    before = [{"hint_id": str(one.id), "prefer": one.prefer} for one in earlier]
+    earlier.update(retired_at=act.now)
     made = ModelHint.objects.create(org_id=act.org_id, prefer=prefer, **selectors)
-    act.record("hint_added", {"hint_id": str(made.id), "prefer": prefer, **selectors})
+    detail = {"hint_id": str(made.id), "prefer": prefer, **selectors}
+    act.record("hint_added", told(before[0] if before else {}, detail))
     return made, warnings
 
 
 def remove_hint(act: Act, name: str) -> ModelHint:
     """Retire a hint by its id. Raises Unknown."""
-    hint = ModelHint.objects.filter(org_id=act.org_id, retired_at=None, id=_uuid(name)).first()
-    if hint is None:
-        raise Unknown(f"there is no hint {name}: `vis hint list` shows them")
+    hint = access_hint(act, _uuid(name))
     hint.retired_at = act.now
     hint.save(update_fields=["retired_at"])
-    act.record("hint_removed", {"hint_id": str(hint.id), "prefer": hint.prefer})
+    selectors = {name: getattr(hint, name) for name in ("agent_sub", "project", "task_class", "model_from")}
+    act.record("hint_removed", told({"prefer": hint.prefer}, {"hint_id": str(hint.id), **selectors}))
     return hint
+
+
+def access_hint(act: Act, hint_id: UUID) -> ModelHint:
+    """A live hint. Raises Unknown."""
+    hint = ModelHint.objects.filter(org_id=act.org_id, retired_at=None, id=hint_id).first()
+    if hint is None:
+        raise Unknown(f"there is no hint {hint_id}: `vis hint list` shows them")
+    return hint
+
+
+def calls_of(calls: Selectors) -> str:
+    """The calls that a hint is for, in words."""
+    parts = [
+        f"calls for {calls.instead_of}" if calls.instead_of else "calls",
+        f"of {calls.agent}" if calls.agent else "",
+        f"on {calls.project}" if calls.project else "",
+        f"for {calls.task_class} work" if calls.task_class else "",
+    ]
+    said = " ".join(part for part in parts if part)
+    return "all calls" if said == "calls" else said
 
 
 def _uuid(name: str) -> UUID:

@@ -16,7 +16,17 @@ from visionality.core.identity_table import BadTable, Identity, read_table, wron
 from visionality.core.mistake import Mistake
 from visionality.runtime.sql import statements
 from visionality.web.accounts.models import Person
-from visionality.web.policy.acts import Act, BadName, Unknown, add_agent, add_person, add_team, alone, found
+from visionality.web.policy.acts import (
+    Act,
+    BadName,
+    Unknown,
+    add_agent,
+    add_person,
+    add_team,
+    alone,
+    found,
+    told,
+)
 from visionality.web.policy.models import AgentIdentity, AgentIdentityPeriod, Team
 
 _SQL = statements("visionality.web.policy", "identities.sql")
@@ -206,7 +216,8 @@ def _store(act: Act, plan: Plan, identity: Identity) -> None:
             valid_from=begins,
             made_at=act.now,
         )
-    act.record("identity_set", asdict(identity) | {"from": begins.isoformat()})
+    detail = asdict(identity) | {"from": begins.isoformat()}
+    act.record("identity_set", told(asdict(before) if before else {}, detail))
 
 
 def _hand_over(act: Act, agent: AgentIdentity, sso_sub: str) -> None:

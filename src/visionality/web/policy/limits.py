@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 from visionality.core.scope import LIMITED, Scope
-from visionality.web.policy.acts import Act, BadName, Unknown, alone
+from visionality.web.policy.acts import Act, BadName, Unknown, alone, told
 from visionality.web.policy.models import RateLimit
 from visionality.web.policy.scopes import Warnings, checked
 
@@ -22,7 +22,8 @@ def set_limit(act: Act, scope: Scope, rates: Rates) -> tuple[RateLimit, Warnings
     scope, warnings = checked(act, scope)
     alone(act)
     named = {"org_id": act.org_id, "scope_kind": scope.kind, "scope_value": scope.value}
-    limit = RateLimit.objects.filter(retired_at=None, **named).first() or RateLimit(**named)
+    existing = RateLimit.objects.filter(retired_at=None, **named).first()
+    limit, before = existing or RateLimit(**named), _told(existing) if existing else {}
     for name, value in rates.items():
         setattr(limit, name, value)
     if limit.requests_per_minute is None and limit.tokens_per_minute is None:
@@ -30,16 +31,19 @@ def set_limit(act: Act, scope: Scope, rates: Rates) -> tuple[RateLimit, Warnings
             f"nothing would be limited: say --requests-per-minute or --tokens-per-minute, or `vis limit remove {scope}`"
         )
     limit.save()
-    act.record("limit_set", {"scope": str(scope), **_told(limit)})
+    act.record("limit_set", told(before, {"scope": str(scope), **_told(limit)}))
     return limit, warnings
 
 
 def remove_limit(act: Act, scope: Scope) -> None:
     """Retire a limit. Raises Unknown."""
     live = RateLimit.objects.filter(org_id=act.org_id, retired_at=None)
-    if not live.filter(scope_kind=scope.kind, scope_value=scope.value).update(retired_at=act.now):
+    limit = live.filter(scope_kind=scope.kind, scope_value=scope.value).first()
+    if limit is None:
         raise Unknown(f"there is no limit of {scope}: `vis limit list` shows them")
-    act.record("limit_removed", {"scope": str(scope)})
+    limit.retired_at = act.now
+    limit.save(update_fields=["retired_at"])
+    act.record("limit_removed", told(_told(limit), {"scope": str(scope)}))
 
 
 def _told(limit: RateLimit) -> dict[str, str]:

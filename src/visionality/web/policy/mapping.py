@@ -12,7 +12,7 @@ from visionality.core.mapping_changes import map_changes, wanted
 from visionality.core.mapping_file import Map, Repo, read_map
 from visionality.core.remote import last_segment
 from visionality.core.task_class_rules import ClassRule
-from visionality.web.policy.acts import Act, BadName, Unknown, add_project, alone
+from visionality.web.policy.acts import Act, BadName, Unknown, add_project, alone, told
 from visionality.web.policy.models import (
     EndCustomer,
     MappedRepo,
@@ -73,8 +73,8 @@ def apply(act: Act, content: bytes, agreed: Sequence[Change]) -> MappingFile:
         applied_at=act.now,
     )
     counted = Counter(change.kind for change in found.changes)
-    detail = {"version": str(made.version), "sha256": made.sha256.hex()}
-    act.record("map_applied", detail | {kind: str(count) for kind, count in counted.items()})
+    detail = _file(made) | {kind: str(count) for kind, count in counted.items()}
+    act.record("map_applied", told(_file(newest) if newest else {}, detail))
     return made
 
 
@@ -125,7 +125,8 @@ def _move_customers(act: Act, found: Plan) -> None:
             Project.objects.filter(org_id=act.org_id, key=key).update(
                 customer=customers[found.after.projects[key]]
             )
-            act.record("project_set", {"project": key, "customer": found.after.projects[key]})
+            detail = {"project": key, "customer": found.after.projects[key]}
+            act.record("project_set", told({"customer": customer}, detail))
 
 
 def _replace_aliases(act: Act, found: Plan, projects: dict[str, Project]) -> None:
@@ -192,6 +193,10 @@ def _moved(before: Iterable[tuple[str, object]], after: Iterable[tuple[str, obje
     """The names that are new, or that another thing stands under."""
     were = dict(before)
     return [name for name, value in after if name not in were or were[name] != value]
+
+
+def _file(one: MappingFile) -> dict[str, str]:
+    return {"version": str(one.version), "sha256": bytes(one.sha256).hex()}
 
 
 def _files(act: Act) -> QuerySet[MappingFile]:

@@ -1,8 +1,7 @@
 """The coverage page: how much of the spend of thirty days is attributed, on what evidence, and what settles the rest (A6)."""
 
-import shlex
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,11 +10,10 @@ from django.views.decorators.http import require_safe
 from visionality.chargeback.coverage import LEVELS, Sum, percent
 from visionality.chargeback.coverage_lately import Lately, Levels, Tool, lately
 from visionality.core.attribution import BOUND, UNATTRIBUTED
-from visionality.web.accounts.members import member_of
+from visionality.web.accounts.members import for_roles, member_of
 from visionality.web.plane import plane
 from visionality.web.reading import reading
 from visionality.web.seats.figures import Amount, amount, counted
-from visionality.web.seats.remembered import Remembered
 
 DAYS = 30
 RECENT_DAYS = 7
@@ -28,8 +26,6 @@ FULL = 1000
 _MAP = "Guide, Attribution: The mapping file"
 _KEYS = "Guide, Attribution: Keys of an engineer"
 _IDE = "Guide, Coding assistants: --at"
-
-_lately: Remembered[Lately] = Remembered(least=20, times=50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,38 +72,35 @@ class Told:
     pieces: list[Piece]
     evidence: str
     advice: str
-    command: str
+    address: str
     guide: str
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An agent or a repo with spend of no project, and the command or the line that settles what comes."""
+    """An agent or a repo with spend of no project, and the agent that needs a key, or the line that the map needs."""
 
     name: str
     calls: str
     cost: Amount
-    command: str
+    line: str
 
 
+@for_roles()
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """The whole page. It is made anew every 20 seconds at most, and without a script."""
-    member, now = member_of(request), plane().clock()
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    start, end = today - timedelta(days=DAYS - 1), today + timedelta(days=1)
-    recent = today - timedelta(days=RECENT_DAYS - 1)
+    """The whole page, which does without a script."""
+    member, today = member_of(request), plane().clock().date()
+    start, recent = today - timedelta(days=DAYS - 1), today - timedelta(days=RECENT_DAYS - 1)
     with reading(member.org_id) as connection:
-        found = _lately.get(
-            (member.org_id, today), lambda: lately(connection, member.org_id, start, end, recent)
-        )
+        found = lately(connection, member.org_id, start, today + timedelta(days=1), recent)
     return render(request, "coverage.html", _context(found, start, today) | {"room": "coverage"})
 
 
-def _context(found: Lately, start: datetime, today: datetime) -> dict[str, object]:
+def _context(found: Lately, start: date, today: date) -> dict[str, object]:
     whole, unattributed = found.whole, found.unattributed
     attributed = whole.cost_nusd - unattributed.cost_nusd
-    dates = [start.date() + timedelta(days=number) for number in range(DAYS)]
+    dates = [start + timedelta(days=number) for number in range(DAYS)]
     return {
         "since": start,
         "until": today,
@@ -164,7 +157,7 @@ def _level(level: int | None) -> str:
 def _told(tool: Tool) -> Told:
     sent = sorted(level for level in tool.levels if level and level not in {BOUND, UNATTRIBUTED})
     places = [_level(level) for level in sent] + (["places in no map"] if tool.unplaced_calls else [])
-    advice, command, guide = _advice(tool)
+    advice, address, guide = _advice(tool)
     return Told(
         name=tool.name or "no tool named",
         calls=counted(tool.whole.calls),
@@ -173,28 +166,26 @@ def _told(tool: Tool) -> Told:
         pieces=_pieces(tool.levels, tool.whole),
         evidence=", ".join(places) or "none",
         advice=advice,
-        command=command,
+        address=address,
         guide=guide,
     )
 
 
 def _advice(tool: Tool) -> tuple[str, str, str]:
-    """What to do about a tool, the command or address for it, and where that is described."""
+    """What to do about a tool, the address for it, and where that is described."""
     waiting, unplaced = tool.unattributed, tool.unplaced_calls
     if not waiting.calls and not waiting.cost_nusd:
         return "Nothing to do.", "", ""
     if 2 * unplaced >= waiting.calls > 0:
-        return "It says where it works, and the map does not know that place.", "vis map apply map.yaml", _MAP
+        return "It says where it works, and the map does not know that place: add it to the map.", "", _MAP
     if tool.name is None:
-        command = "vis key issue --agent AGENT --project PROJECT"
-        return "A program that says nothing: give it a key of its project.", command, _KEYS
+        return "A program that says nothing: give it a key of its project.", "", _KEYS
     address = f"{plane().gateway_url}/at/PROJECT"
     return "It does not say where it works: put the project into its base address.", address, _IDE
 
 
 def _agent(name: str | None, its: Sum) -> Waiting:
-    command = f"vis key issue --agent {shlex.quote(name)} --project PROJECT" if name else ""
-    return Waiting(name or "no agent", counted(its.calls), amount(its.cost_nusd), command)
+    return Waiting(name or "no agent", counted(its.calls), amount(its.cost_nusd), name or "")
 
 
 def _repo(name: str | None, its: Sum) -> Waiting:

@@ -10,6 +10,9 @@ from visionality.web.seats.figures import Amount, counted, dollars, duration
 SIMULATED = "sandbox"
 """The provider's name on rows that the simulated provider answered."""
 
+DEMO = "demo"
+"""The source of rows that `vis demo load` made up."""
+
 ESTIMATES = {
     "provider_partial": "the answer broke off before the provider's final count",
     "tokenizer_estimate": "counted here, because the provider reported nothing",
@@ -42,6 +45,7 @@ class Line:
     unpriced: bool
     estimate: str
     simulated: bool
+    is_demo: bool
     decision: str
     status: str
     reason: str
@@ -73,6 +77,7 @@ def line(record: Record, seen_up_to: UUID | None = None) -> Line:
         unpriced=row["price_state"] == "unknown",
         estimate=ESTIMATES.get(row["usage_source"], ""),
         simulated=row["provider"] == SIMULATED,
+        is_demo=row["source"] == DEMO,
         decision=row["decision"],
         status=str(row["status_code"] or ""),
         reason=row["reason"] or ("client left" if row["finish"] == "client_abort" else ""),

@@ -4,18 +4,20 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from visionality.chargeback.coverage import LEVELS
 from visionality.chargeback.pull_requests import PullRequest, pull_requests_of
 from visionality.core.canonical import leaf_hash, timestamp
 from visionality.core.pricing import stated_by
 from visionality.ledger import reader
 from visionality.ledger.reader import Record
-from visionality.web.accounts.members import member_of
+from visionality.web.accounts.members import for_roles, member_of
 from visionality.web.reading import reading
 from visionality.web.seats.arithmetic import Arithmetic, arithmetic
 from visionality.web.seats.figures import counted, duration
@@ -55,17 +57,43 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Every column of `reader.shown`, once."""
 
+_FILTERS = {
+    "agent_sub": "agent",
+    "agent_owner": "owner",
+    "sso_sub": "person",
+    "team": "team",
+    "key_id": "key",
+    "project_id": "project",
+    "task": "task",
+    "epic_id": "epic",
+    "task_class": "class",
+    "customer_id": "customer",
+    "cost_center": "cost_center",
+    "gl_code": "gl",
+    "repo": "repo",
+    "branch": "branch",
+    "provider": "provider",
+    "model_used": "model",
+    "model_family": "family",
+    "decision": "decision",
+    "reason": "reason",
+    "binding_status": "binding",
+    "entry": "entry",
+    "source": "source",
+}
+"""Columns whose value leads to all rows that have it, and the selector for that."""
 _COUNTS = frozenset(GROUPS["Usage"][:5])
 _LINKS = frozenset({"url", "pr_url"})
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column. `link` is set when the value is a web address."""
+    """One column. `link` is set when the value is a web address, `rows` where it leads to the rows that have it too."""
 
     column: str
     value: str
     link: str = ""
+    rows: str = ""
 
     @property
     def name(self) -> str:
@@ -88,6 +116,8 @@ class Entry:
 
     line: Line
     groups: list[tuple[str, list[Field]]]
+    evidence: list[tuple[str, str]]
+    """What led to the project, in words."""
     arithmetic: Arithmetic | None
     stated_by: str | None
     """Who stated the cost, where it is no sum."""
@@ -97,6 +127,7 @@ class Entry:
     """That its Git host knows; the row itself may name one."""
 
 
+@for_roles()
 @require_safe
 def page(request: HttpRequest, row_id: UUID) -> HttpResponse:
     """The row with this id, or all rows of the call with this request id."""
@@ -118,6 +149,7 @@ def entry(row: Record, corrections: Iterable[Record] = (), pull_request: PullReq
     return Entry(
         line(row),
         groups,
+        _evidence(row),
         arithmetic(row),
         stated_by(row["rates"]),
         _hash_agrees(row),
@@ -136,10 +168,26 @@ def _hash_agrees(row: Record) -> bool:
     return leaf_hash({name: value for name, value in row.items() if name != "leaf_hash"}) == stored
 
 
+def _evidence(row: Record) -> list[tuple[str, str]]:
+    """What the resolver went by (docs/reference/attribution.md); lines that have nothing to say are left out."""
+    tags: dict[str, str] = row["tags"] or {}
+    level = row["attribution_level"]
+    said = [
+        ("Project found by", f"{LEVELS.get(level, 'evidence')}, level {level}" if level else ""),
+        ("Confidence", f"{row['confidence']} of 100" if row["confidence"] is not None else ""),
+        ("Client", tags.get("client", "")),
+        ("Evidence disagreed", tags.get("attribution_conflict", "")),
+        ("Claimed and not allowed", tags.get("project_denied", "")),
+        ("SHA-256 of all evidence", tags.get("evidence", "")),
+    ]
+    return [(name, text) for name, text in said if text]
+
+
 def _field(column: str, value: Any) -> Field:
     text = _written(column, value)
     is_address = column in _LINKS and text.startswith(("https://", "http://"))
-    return Field(column, text, text if is_address else "")
+    rows = "?" + urlencode({_FILTERS[column]: text}) if text and column in _FILTERS else ""
+    return Field(column, text, text if is_address else "", rows)
 
 
 def _written(column: str, value: Any) -> str:

@@ -1,0 +1,1 @@
+"""What an auditor checks without us: sealed logs, their heads and segments, and the keys that sign them."""
