@@ -3,10 +3,13 @@
 A room's conftest says `from browser import chromium, new_page`, and its tests ask for `new_page`.
 """
 
+import fcntl
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,12 +31,25 @@ NARROW, WIDE = {"width": 400, "height": 900}, {"width": 1280, "height": 900}
 def program() -> str:
     """Where Chromium is, installed first where Debian's packages can be had."""
     if shutil.which(PROGRAM) is None and shutil.which("apt-get"):
-        for words in (["update", "-q"], ["install", "-qy", "--no-install-recommends", PROGRAM]):
-            subprocess.run(["apt-get", *words], check=True, capture_output=True, timeout=INSTALL_WITHIN)
+        with (Path(tempfile.gettempdir()) / "visionality-tests-apt.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers one installs, and the others find it there
+            if shutil.which(PROGRAM) is None:
+                _install()
     found = shutil.which(PROGRAM)
     if found is None:
         pytest.skip(f"{PROGRAM} is not on this machine, and there is no apt-get to install it by")
     return found
+
+
+def _install() -> None:
+    for words in (["update", "-q"], ["install", "-qy", "--no-install-recommends", PROGRAM]):
+        done = subprocess.run(
+            ["apt-get", *words], capture_output=True, text=True, timeout=INSTALL_WITHIN, check=False
+        )
+        if done.returncode:
+            pytest.fail(
+                f"apt-get {words[0]} ended with {done.returncode}: {(done.stderr or done.stdout)[-600:]}"
+            )
 
 
 @pytest.fixture(scope="module")

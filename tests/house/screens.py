@@ -33,11 +33,15 @@ QUESTIONS = {
     "leavers": "people: which keys and roles still belong to somebody who left?",
     "person": "people: what may this person use, and what did they?",
     "offboarding": "people: what is the proof that somebody's access has ended?",
+    "project": "projects: what did this project come to, and for what?",
+    "key": "security and the operator: what may this key do, and who used it when?",
     "projects": "projects: how far is each project into its budget, and for what?",
     "security": "security: what was refused, which keys look wrong, and can history be changed?",
     "audit": "security and auditors: who changed what, when, from where, and what was it before?",
     "audit_event": "security and auditors: what exactly did one act change?",
     "controls": "security and auditors: which controls hold, what failed, and what does not operate?",
+    "evidence": "security and auditors: which packs were made, and with which keys are they checked?",
+    "evidence_pack": "auditors: what does this pack prove, and how is it checked without us?",
     "ledger": "everybody: which calls were made, each priced?",
     "row": "everybody: how did this cost come about, and whose is it?",
     "coverage": "everybody: how much of the spend is attributed, and by what evidence?",
@@ -54,6 +58,9 @@ QUESTIONS = {
     "names": "the operator: which projects, customers, teams, agents and people are there?",
     "map": "the operator: which repository is of which project?",
     "connectors": "the operator: which trackers and Git hosts are read, and how does that go?",
+    "floors": "security and the operator: which second factor does each project ask for?",
+    "signing_keys": "security and the operator: what signs spend tokens, and since when?",
+    "organisation_settings": "the operator: which rules hold for the whole organisation?",
     "members": "the operator: who may enter, and what may they see?",
     "sign_in_settings": "the operator: how does the company's own sign-on lead here?",
     "service_tokens": "the operator: which programs may act, and until when?",
@@ -139,7 +146,7 @@ def gallery(screens: list[Screen]) -> str:
     ]
     order = sorted(screens, key=lambda one: one.route.name not in QUESTIONS)
     lines += [
-        f"| {one.title}, `{one.route.address}` | {QUESTIONS.get(one.route.name, '')} | {_links(one, 'wide')} | {_links(one, 'narrow')} |"
+        f"| {one.title}, `{one.route.address}` | {QUESTIONS.get(one.route.name, 'a form or a detail')} | {_links(one, 'wide')} | {_links(one, 'narrow')} |"
         for one in order
     ]
     return "\n".join(lines) + "\n"
