@@ -195,3 +195,6 @@ def _add_up(place: Place) -> None:
     with psycopg.connect(place.access.dsn("vis_sealer"), autocommit=True) as connection:
         while roll(connection).rows:
             pass
+    with psycopg.connect(place.access.dsn("vis_migrator"), autocommit=True) as connection:
+        connection.execute("set role vis_owner")
+        connection.execute(_SQL["weighed"])

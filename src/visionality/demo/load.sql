@@ -1,4 +1,4 @@
--- Loading the demo. `alone`, `organisation` and `said` for psycopg, run as vis_web; `after` and `stands` for asyncpg, run as vis_writer.
+-- Loading the demo. `alone`, `organisation` and `said` for psycopg, run as vis_web; `weighed` as vis_owner; `after` and `stands` for asyncpg, run as vis_writer.
 
 -- name: alone
 -- One load at a time, until its connection ends.
@@ -16,3 +16,7 @@ select pg_advisory_xact_lock(hashtextextended('visionality demo ' || $1, 0));
 
 -- name: stands
 select exists (select from vis.request_logs where org_id = $1 and created_at = $2 and id = $3);
+
+-- name: weighed
+-- Else the planner would know nothing of so many rows until autovacuum came by, and every page be slow till then.
+vacuum (analyze) vis.request_logs, vis.spend_day, vis.work_day, vis.moved_day;
