@@ -25,6 +25,18 @@ def furnished(rows: int) -> Iterator[Product]:
         product.run("provider", "add", "google", *asked, stdin="for-show")
         product.run("limit", "set", "agent:derek@arctrade", "--tokens-per-minute", "50000", *asked)
         product.run("alert", "channel", "add", "email", "operations@arctrade.example", *asked)
+        product.run(
+            "key",
+            "issue",
+            "--agent",
+            "derek@arctrade",
+            "--project",
+            "HPC",
+            "--expires",
+            "30d",
+            "--envelope",
+            *asked,
+        )
         pack = str(product.data_dir.parent / "pack.json")
         month = f"{utc_now():%Y-%m}"
         product.run("evidence", "pack", "--all", "--rows", "none", "--month", month, "-o", pack, *asked)

@@ -31,7 +31,7 @@ def page(request: HttpRequest) -> HttpResponse:
         title="Of this organisation",
         heads=heads("Key", "State", "Made, UTC", "Believed until, UTC"),
         lines=[_line(one) for one in found],
-        empty="No signing key is here yet: the first envelope, token or signed figure makes one.",
+        empty="No signing key is here yet: the first envelope or token makes one.",
         command="vis token keys",
         add=[Step("Rotate", reverse("signing_key_rotate"))] if found else [],
         about="Their private halves are sealed, and no page and no command shows them.",
