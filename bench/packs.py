@@ -1,4 +1,5 @@
-"""What the evidence pack of the reference month takes: with all its rows, in a file of their own, and without them.
+"""What evidence takes: hashing rows, the whole check, and the pack of the reference month with all its rows, with a file of them,
+and without them.
 
 The month is the demo's, which pages.py has loaded; the sealer has sealed it by then.
 """
@@ -8,19 +9,35 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import psycopg
 
 from bench.pages import ORG
+from bench.rows import a_row
+from visionality.core.canonical import row_bytes
+from visionality.core.merkle import Frontier
 from visionality.postgres import read_endpoint
+from visionality.runtime.ids import uuid7
 
+HASHED = 5_000_000
 MODES = ("embedded", "file", "none")
 
 
 def measure(run: Callable[..., str], data_dir: str) -> None:
     """Print a line for each way in which rows come along: seconds from the command to the file, CPU of the command, bytes."""
     first, last = _days(data_dir)
+    took, size = hashing()
+    print("\n### Checking\n")
+    print(f"* leaves and root of {HASHED:,} rows of {size:,} bytes each: {took:.1f} s of CPU")
+    before, began = _cpu(), time.perf_counter()
+    checked = json.loads(run("ledger", "verify", "--full", "--json", "--org", ORG, data_dir=data_dir))
+    took, cpu = time.perf_counter() - began, _cpu() - before
+    print(
+        f"* `vis ledger verify --full`, which reads {checked['rows']:,} rows and hashes them anew: {took:.1f} s, {cpu:.1f} of CPU"
+    )
     print("\n### Evidence packs of the reference month\n")
     print("| rows | in the pack | seconds | CPU of the command, s | bytes |\n|---|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory(prefix="vis-bench-packs-") as made:
@@ -34,6 +51,14 @@ def measure(run: Callable[..., str], data_dir: str) -> None:
             print(f"| {mode} | {told['rows']:,} | {took:.1f} | {cpu:.1f} | {size:,} |")
             for file in told["files"]:
                 Path(file).unlink()
+
+
+def hashing() -> tuple[float, int]:
+    """Seconds of CPU for the leaves of rows in their byte form and the tree over them, and the bytes of one."""
+    text = row_bytes(msgspec.structs.asdict(a_row(uuid7())))
+    began = time.process_time()
+    Frontier().extend(sha256(b"\0%07d" % at + text).digest() for at in range(HASHED)).root()
+    return time.process_time() - began, len(text)
 
 
 def _cpu() -> float:
