@@ -1,25 +1,24 @@
 """What a call is, stage by stage. Each stage takes the value of the one before and adds to it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 from visionality.core.body import Preview
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
+class Weighed(msgspec.Struct, frozen=True):
     """What the lines of a batch can cost at most together, in nano-USD, and how many have a price that nobody knows."""
 
     nusd: int
     unpriced: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(msgspec.Struct, frozen=True):
     """What a call can be billed for beyond a token for each byte of its body."""
 
     tokens: int = 0
@@ -41,8 +40,7 @@ ITS_BYTES = Reach()
 """Of a call whose text is all that it has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """What the client asked of a model, as far as the gateway must know it."""
 
     model: str | None
@@ -60,8 +58,7 @@ class Ask:
     reach: Reach = ITS_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One request as it came in, its path relative to the provider's base address."""
 
     method: str

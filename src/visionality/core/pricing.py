@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from typing import Literal
 
+import msgspec
+
 from visionality.core.money import EXACT, LARGEST_NUSD, rounded_nusd, rounded_quotient
 from visionality.core.usage import INPUT, OUTPUT, Usage
 
@@ -64,8 +66,7 @@ def _dearest(nusd: Mapping[str, int], buckets: Iterable[str]) -> int:
     return max((nusd[bucket] for bucket in buckets if bucket in nusd), default=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(msgspec.Struct, frozen=True):
     """What a call cost. `rates` are the applied lines: bucket -> USD per million units, decimal strings."""
 
     cost_nusd: int

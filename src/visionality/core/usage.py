@@ -97,7 +97,8 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def counts(self) -> dict[str, int]:
         """The buckets that are not zero, by name."""
-        return {name: count for name in self.__struct_fields__ if (count := getattr(self, name))}
+        counts: dict[str, int] = msgspec.to_builtins(self)  # which leaves out what is as declared
+        return counts
 
 
 class Metered(msgspec.Struct, frozen=True):

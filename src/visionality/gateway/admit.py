@@ -1,10 +1,12 @@
 """Before a call leaves: where it goes, what it can cost at most, and a durable hold for that."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from visionality.core.budget import affordable_output, worst_case_nusd
 from visionality.core.call import Ask, Refusal, Request
@@ -39,8 +41,7 @@ HOLD_GRACE = timedelta(minutes=5)
 _NO_DRAWS: Sequence[Draw] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+class Upstream(msgspec.Struct, frozen=True):
     """A provider with credentials: where this call goes and what happens when its client leaves."""
 
     name: str
@@ -48,7 +49,7 @@ class Upstream:
     credential: tuple[bytes, bytes]
     """The header that carries the provider's key; without a name where each request is signed for itself."""
     drains: bool
-    models: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = {}
     """From the name of a deployment to the model that it runs."""
     signer: Signer | None = None
     retries: int = 0

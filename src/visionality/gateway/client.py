@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from visionality.core.body import LARGE, Preview
 from visionality.core.call import Headers, Refusal
-from visionality.gateway.connection import Presence
+from visionality.gateway.connection import WHOLE, Presence
 from visionality.gateway.deadline import NEVER, Deadline
 
 Message = MutableMapping[str, Any]
@@ -45,15 +45,15 @@ class Arrived(NamedTuple):
     sha256: bytes
 
 
-async def body(client: Client, headers: Headers, limit: int, seconds: float) -> Arrived:
-    """The request's body. Raises Refusal (408, 413, 415) or ClientGone."""
+async def body(client: Client, headers: Headers, limit: int, seconds: float, now: float) -> Arrived:
+    """The request's body, within so many seconds of `now`, the loop's time. Raises Refusal (408, 413, 415) or ClientGone."""
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
             await _swallow(client.receive, limit)
             raise _too_large(limit)
         if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
             raise Refusal(415, "unsupported_encoding", "send the body without content-encoding")
-    client.deadline.at = asyncio.get_running_loop().time() + seconds
+    client.deadline.at = now + seconds
     try:
         arrived, ended = await _within(client.receive, limit)
     except asyncio.CancelledError:
@@ -111,6 +111,5 @@ def _too_large(limit: int) -> Refusal:
 
 async def answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
     """A whole answer at once."""
-    length = (b"content-length", str(len(content)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": content})
+    headers = [*headers, (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": status, "headers": headers, WHOLE: content})

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PRESENCE = "visionality.presence"
 """Where an ASGI scope's state holds the client's Presence."""
+WHOLE = "visionality.body"
+"""In ASGI's `http.response.start`: the whole body, after which nothing follows."""
 HEAD_LIMIT = 64 * 1024
 """Bytes that may come without a whole head or any of the body, give or take one AT_ONCE."""
 HEAD_SECONDS = 30.0
@@ -538,7 +540,11 @@ class Exchange:
         kind = message["type"]
         if kind == "http.response.start" and not self.started:
             self._start(message["status"], message.get("headers", ()))
-            connection.loop.call_soon(self._flush)
+            whole = message.get(WHOLE)
+            if whole is None:
+                connection.loop.call_soon(self._flush)
+            else:
+                self._continue(whole, more=False)
         elif kind == "http.response.body" and self.started and not self.complete:
             self._continue(message.get("body", b""), more=message.get("more_body", False))
         else:

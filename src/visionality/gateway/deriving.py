@@ -104,7 +104,7 @@ async def content_of(
     binding.check_level(principal.grant, level)
     skew = timedelta(seconds=settings.binding_skew)
     said = binding.announced(headers, level, asking.arrived, skew)
-    arrived = await body(asking.client, headers, LARGEST_ASK, settings.body_timeout)
+    arrived = await body(asking.client, headers, LARGEST_ASK, settings.body_timeout, gateway.now())
     if not isinstance(said, binding.Announced):
         return arrived.body, None, level
     target = binding.target_of(asking.scope)

@@ -66,21 +66,23 @@ def upwards(headers: Headers, sends: Headers = ()) -> Headers:
 
     What `sends` names stands in place of the client's own.
     """
-    not_up = _NOT_UP | {
+    listed = {
         token.strip().lower()
         for name, value in headers
         if name == b"connection"
         for token in value.split(b",")
     }
-    if sends:
-        not_up |= {name for name, _ in sends}
+    listed.update([name for name, _ in sends])
+    not_up = _NOT_UP | listed if listed else _NOT_UP
     kept = tuple(
-        header
-        for header in headers
-        if header[0] not in not_up
-        and not header[0].startswith(_NOT_UP_PREFIXES)
-        and _HANDLE not in header[1]
-        and _ENVELOPE not in header[1]
+        [
+            header
+            for header in headers
+            if header[0] not in not_up
+            and not header[0].startswith(_NOT_UP_PREFIXES)
+            and _HANDLE not in header[1]
+            and _ENVELOPE not in header[1]
+        ]
     )
     return kept + sends
 

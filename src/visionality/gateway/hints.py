@@ -5,9 +5,10 @@ there; else the call goes as it came.
 The row keeps the model asked for, the one that was sent, and what the call would have cost as asked.
 """
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from visionality.core.call import Ask, Request
 from visionality.core.family import model_family

@@ -5,11 +5,11 @@ looks different from a metered one is not passed on: this is no way around the m
 """
 
 import re
-from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import unquote
 
 import msgspec
+from msgspec.structs import replace
 
 from visionality.core.allocation import bill
 from visionality.core.call import Refusal

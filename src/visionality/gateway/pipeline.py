@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
-from dataclasses import replace as replaced
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -249,7 +248,7 @@ class Call:
             self.gateway, self.organisation, row, self.target, upstream, self.client, document
         )
         allowed.check_models(self.grant, self.target.provider.name, models)
-        return replaced(upstream, drains=True, retries=0), ask
+        return replace(upstream, drains=True, retries=0), ask
 
     def _settle_target(self, row: Row, body: Arrived) -> None:
         """Learn from the body where the call goes. Raises Refusal."""
@@ -260,8 +259,9 @@ class Call:
         row.provider, row.dialect = self.target.provider.name, self.target.route.dialect.name
 
     async def _body(self) -> Arrived:
-        settings = self.gateway.settings
-        return await client.body(self.client, self.headers, settings.max_body_bytes, settings.body_timeout)
+        gateway, settings = self.gateway, self.gateway.settings
+        limit, seconds = settings.max_body_bytes, settings.body_timeout
+        return await client.body(self.client, self.headers, limit, seconds, gateway.now())
 
     async def _signer(self, snapshot: Snapshot, signed: Signature) -> tuple[Principal, Arrived]:
         """Whose signature it is, and the body that it covers. Raises Refusal."""

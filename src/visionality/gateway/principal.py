@@ -1,7 +1,8 @@
 """Who calls, once the credential is known to be real: a grant, or the narrower one of a spend token."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from visionality.registry.snapshot import Grant
 
@@ -16,8 +17,7 @@ class Checkout(NamedTuple):
     commit: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """What a credential stands for; whether it may be used now is still to be checked."""
 
     grant: Grant

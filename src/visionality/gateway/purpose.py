@@ -6,11 +6,12 @@ what its session said before. Of what was read only the matched fields stay, and
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from visionality.core import attribution
@@ -36,8 +37,7 @@ REFUSE = "refuse"
 HELPER_CONFIDENCE = 95
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What of a request tells what it is for."""
 
     headers: Headers

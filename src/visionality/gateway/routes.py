@@ -9,10 +9,12 @@ the body tells the route.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
+
+import msgspec
+from msgspec.structs import replace
 
 from visionality.core.call import Headers, Refusal
 from visionality.gateway import cursor
@@ -39,8 +41,7 @@ _SCOPED = re.compile(r"/at/([A-Za-z0-9][A-Za-z0-9._-]{0,99})(?=/)")
 PLACE = re.compile(r"\{(\w+)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A provider, its route, the path behind the provider's base address, and the model where the path names it."""
 
     provider: Provider
@@ -53,14 +54,15 @@ class Target:
     """What an operator declared for a call without a meter."""
 
 
-_EXACT: dict[tuple[str, str], list[tuple[Provider, Route]]] = {}
-_OPEN: dict[tuple[str, str], list[tuple[re.Pattern[str], list[tuple[Provider, Route]]]]] = {}
+_EXACT: dict[tuple[str, str], list[Target]] = {}
+_OPEN: dict[tuple[str, str], list[tuple[re.Pattern[str], list[Target]]]] = {}
 """Paths with places in them, by method and first segment."""
 
 
 def _add(path: str, provider: Provider, route: Route) -> None:
+    target = Target(provider, route, route.suffix)
     if not PLACE.search(path):
-        _EXACT.setdefault((route.method, path), []).append((provider, route))
+        _EXACT.setdefault((route.method, path), []).append(target)
         return
     names = PLACE.split(path)[1::2]
     literal = [re.escape(part) for part in PLACE.split(path)[::2]]
@@ -71,9 +73,9 @@ def _add(path: str, provider: Provider, route: Route) -> None:
     beside = _OPEN.setdefault((route.method, path.split("/", 2)[1]), [])
     known = next((claims for one, claims in beside if one.pattern == compiled.pattern), None)
     if known is None:
-        beside.append((compiled, [(provider, route)]))
+        beside.append((compiled, [target]))
     else:
-        known.append((provider, route))
+        known.append(target)
 
 
 for _provider in PROVIDERS:
@@ -94,14 +96,12 @@ def find(method: str, path: str, headers: Headers) -> Target | None:
     if path.startswith("/v1/files") and _speaks_anthropic(headers):
         return None
     if exact := _EXACT.get((method, path)):
-        provider, route = _claimed(exact, headers)
-        return Target(provider, route, route.suffix)
+        return _claimed(exact, headers)
     for pattern, claims in _OPEN.get((method, path[1:].partition("/")[0]), ()):
         if match := pattern.fullmatch(path):
-            provider, route = _claimed(claims, headers)
-            places = match.groupdict()
+            claimed, places = _claimed(claims, headers), match.groupdict()
             model = places.get("model") or unquote(places.get("model_id", ""))
-            return Target(provider, route, route.suffix.format_map(places), model or None)
+            return replace(claimed, suffix=claimed.suffix.format_map(places), model=model or None)
     return _cursor(method, path, headers) or _compatible(method, path, headers)
 
 
@@ -165,8 +165,8 @@ def _speaks_google(headers: Headers) -> bool:
     return any(name == b"x-goog-api-key" for name, _ in headers)
 
 
-def _claimed(claims: list[tuple[Provider, Route]], headers: Headers) -> tuple[Provider, Route]:
+def _claimed(claims: list[Target], headers: Headers) -> Target:
     if len(claims) > 1:
         vendor = ANTHROPIC if _speaks_anthropic(headers) else GOOGLE if _speaks_google(headers) else None
-        return next((claim for claim in claims if claim[0] is vendor), claims[0])
+        return next((claim for claim in claims if claim.provider is vendor), claims[0])
     return claims[0]

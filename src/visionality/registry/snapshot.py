@@ -290,6 +290,7 @@ class SnapshotKeeper:
         self._issues = IssueKeeper(dsn)
         self._connection: asyncpg.Connection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._polled = asyncio.Event()
         self._polled_at = float("-inf")
         self.gateways = 1
@@ -300,10 +301,11 @@ class SnapshotKeeper:
         self._snapshot = Snapshot()
 
     async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
         await self._poll()
         await self._issues.settle()
         await self._poll()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="snapshot")
+        self._task = self._loop.create_task(self._run(), name="snapshot")
 
     async def close(self) -> None:
         if self._task is not None:
@@ -317,7 +319,7 @@ class SnapshotKeeper:
     @property
     def age(self) -> float:
         """Seconds since the control data was last read."""
-        return asyncio.get_running_loop().time() - self._polled_at
+        return self._loop.time() - self._polled_at
 
     @property
     def is_fresh(self) -> bool:

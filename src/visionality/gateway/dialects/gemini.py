@@ -5,10 +5,10 @@ method stand in the path. Requests come in protobuf's JSON: names in camelCase o
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from visionality.core.call import Ask, Headers, asked_model, token_limit
 from visionality.core.usage import Metered, Usage, counted

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from visionality.core.attribution import EXPLICIT, METADATA, Evidence
 from visionality.core.call import clean
@@ -36,8 +37,17 @@ _FIELDS = {
 
 def read(said: Said) -> tuple[Evidence, ...]:
     """One piece of evidence for each thing that is said."""
+    found = [*_declared(said.every_header)]
+    metadata = said.document.get("metadata")
+    if isinstance(metadata, dict):
+        found += _evidence(metadata.items(), METADATA, "metadata of the body", _ASSERTED)
+    return tuple(found[:_MOST_EVIDENCE])
+
+
+@lru_cache(128)
+def _declared(headers: tuple[tuple[str, str], ...]) -> tuple[Evidence, ...]:
     found: list[Evidence] = []
-    for name, value in said.every_header:
+    for name, value in headers:
         if not name.startswith(_DECLARING):
             continue
         if name.startswith(_OURS):
@@ -51,10 +61,7 @@ def read(said: Said) -> tuple[Evidence, ...]:
             found += _evidence(_tags(value), EXPLICIT, f"header {name}", _ALIASED)
         elif name == _PORTKEY:
             found += _evidence(json_object(value).items(), EXPLICIT, f"header {name}", _ALIASED)
-    metadata = said.document.get("metadata")
-    if isinstance(metadata, dict):
-        found += _evidence(metadata.items(), METADATA, "metadata of the body", _ASSERTED)
-    return tuple(found[:_MOST_EVIDENCE])
+    return tuple(found)
 
 
 def _evidence(

@@ -7,7 +7,9 @@ at, and of each at most so much.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -28,6 +30,18 @@ _SYSTEM_ROLES = ("system", "developer")
 _TEXT_PARTS = ("text", "input_text", None)
 _NO_BRANCHES = frozenset({"HEAD", "(no", "(detached", "unknown", "undefined", "null"})
 _HEX = frozenset("0123456789abcdef")
+_UNHEARD = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"api-key",
+        b"x-goog-api-key",
+        b"cookie",
+        b"content-length",
+        b"x-acc-binding",
+    }
+)
+"""Headers that are secret, or another with every call: none of them says what it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,7 @@ class Said:
     document: Mapping[str, Any]
     path: str
     every_header: tuple[tuple[str, str], ...] = ()
+    """But those of _UNHEARD."""
     system: tuple[str, ...] = field(init=False)
     """The system blocks, in order."""
     opening: tuple[str, ...] = field(init=False)
@@ -76,8 +91,15 @@ class Said:
 
 def heard(headers: Headers, document: Mapping[str, Any], path: str) -> Said:
     """The request, as the readers look at it."""
+    first, every = _told(tuple([header for header in headers if header[0] not in _UNHEARD]))
+    return Said(first, document, path, every)
+
+
+@lru_cache(128)
+def _told(headers: Headers) -> tuple[Mapping[str, str], tuple[tuple[str, str], ...]]:
+    """The first value of each header, and all; a client sends nearly the same ones with every call."""
     every = tuple([(name.decode("latin-1").lower(), _text(value)) for name, value in headers])
-    return Said(dict(reversed(every)), document, path, every)
+    return MappingProxyType(dict(reversed(every))), every
 
 
 def version(agent: str) -> str:
