@@ -103,7 +103,7 @@ def a_client() -> Client:
     async def never() -> dict[str, object]:
         raise AssertionError
 
-    return Client(never, never, Presence(), None)
+    return Client(never, never, Presence(lambda _: True), None)
 
 
 async def weighed_by(gateway: Gateway, bench: Bench, client: Client) -> tuple[Row, Ask]:

@@ -66,11 +66,14 @@ class Presence:
     An ASGI application otherwise learns it from `receive` alone, which takes a task a call to wait on.
     """
 
-    __slots__ = ("gone", "watchers")
+    __slots__ = ("gone", "pass_on", "watchers")
 
-    def __init__(self) -> None:
+    def __init__(self, pass_on: Callable[[bytes], bool]) -> None:
         self.gone = False
         self.watchers: set[Callable[[], None]] = set()
+        self.pass_on = pass_on
+        """Writes a piece of the answer that has begun, of which more follows; False when the client should be waited for, as `send`
+        does."""
 
     def left(self) -> None:
         if not self.gone:
@@ -96,7 +99,7 @@ class Connection(asyncio.Protocol):
             config.load()
         self.app = config.loaded_app
         self.server_state = server_state
-        self.presence = Presence()
+        self.presence = Presence(self._pass_on)
         self.transport: asyncio.Transport
         self.blocked: asyncio.Event | None = None
         """Set when the client has taken enough of what was sent; None when there is nothing to wait for."""
@@ -137,7 +140,10 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         self._deaf = True
         self._part()
-        del self._parser  # it knows this connection, which would wait for the garbage collector
+        del (
+            self._parser,
+            self.presence.pass_on,
+        )  # they know this connection, which would wait for the garbage collector
 
     def data_received(self, data: bytes) -> None:
         if len(data) > AT_ONCE or self._paused:
@@ -339,6 +345,10 @@ class Connection(asyncio.Protocol):
     def _begin(self, exchange: "Exchange") -> None:
         exchange.task = task = self.loop.create_task(exchange.run())
         self.server_state.tasks.add(task)
+
+    def _pass_on(self, body: bytes) -> bool:
+        self._exchanges[0].pass_on(body)
+        return self.blocked is None
 
     def default_lines(self) -> bytes:
         """Uvicorn's own headers, which it makes anew each second."""
@@ -549,6 +559,12 @@ class Exchange:
             self._continue(message.get("body", b""), more=message.get("more_body", False))
         else:
             raise RuntimeError(f"{kind} is out of order")
+
+    def pass_on(self, body: bytes) -> None:
+        """The same as `send` for a piece that is not the last, without waiting for the client. Raises RuntimeError."""
+        if not self.started or self.complete:
+            raise RuntimeError("a piece of an answer is out of order")
+        self._continue(body, more=True)
 
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Make the head ready. It leaves with the first of the body, else as soon as the loop comes round.

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -170,15 +171,13 @@ class Forwarder:
         await send({"type": "http.response.start", "status": 200, "headers": head})
         exchange.streaming, exchange.reader = True, reader
         try:
-            while chunk := await answer.read():
-                out = reader.feed(chunk)
-                if out and not self._gone:
-                    if exchange.first_byte_at is None:
-                        exchange.first_byte_at = self.gateway.now()
+            while not reader.complete and (chunk := await answer.read()):
+                if out := self._for_client(reader, chunk):
                     await send({"type": "http.response.body", "body": out, "more_body": True})
-                if reader.complete:
-                    await _tail(answer, reader)
-                    break
+                if not reader.complete:
+                    await answer.pass_on(partial(self._passed_on, reader))
+            if reader.complete:
+                await _tail(answer, reader)
         finally:
             exchange.metered = self._learned(reader)
             exchange.body = reader.finish()
@@ -186,6 +185,21 @@ class Forwarder:
                 exchange.first_byte_at = self.gateway.now()
         if not reader.complete and exchange.metered.finish != "upstream_error":
             exchange.finish = "truncated"
+
+    def _for_client(self, reader: StreamReader, chunk: bytes) -> bytes:
+        """What of a piece the client may have now."""
+        out = reader.feed(chunk)
+        if self._gone:
+            return b""
+        if out and self.exchange.first_byte_at is None:
+            self.exchange.first_byte_at = self.gateway.now()
+        return out
+
+    def _passed_on(self, reader: StreamReader, chunk: bytes) -> bool:
+        """Let the client have it at once; whether the next piece may go the same way."""
+        out = self._for_client(reader, chunk)
+        client_follows = not out or self.client.presence.pass_on(out)
+        return client_follows and not reader.complete
 
     def _learned(self, reader: StreamReader) -> Metered:
         """What a reader knows, and what the headers say of the tier."""

@@ -1,10 +1,9 @@
 """What each format of request can be billed for beyond its bytes is found wherever it stands (B1, docs/metering.md)."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from visionality.core.call import ITS_BYTES, Reach, Refusal
 from visionality.gateway.dialects import (
