@@ -1,12 +1,12 @@
 """What botocore signs is believed, and nothing that differs from it in any way."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from msgspec.structs import replace
 
 from visionality.core.aws_signature import BadSignature, access_key, is_signed, read, secret_key, verify
 from visionality.core.call import Request
