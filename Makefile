@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test conformance clients check fmt lock bench bench-peers soak crash redteam house screens api-fuzz test-assistants verifier
+.PHONY: help setup run test conformance clients check fmt lock bench bench-peers bench-stages soak crash redteam house screens api-fuzz test-assistants verifier
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ test-assistants: $(STAMP) ## the real Claude Code and Codex, from npm, in a clon
 
 verifier: $(STAMP) ## dist/vis-verify.pyz, what an auditor runs: same sources, same bytes; KEYS=keys.json pins keys in it
 	@PYTHONPATH=src $(BIN)/python -m vis_verify.build dist/vis-verify.pyz $(KEYS)
+
+bench-stages: $(STAMP) ## where the CPU of one call goes, stage by stage; installs py-spy into the peers' cache
+	@$(BIN)/python -m bench.stages
 
 lock: $(STAMP) ## resolve the dependencies again and pin them with hashes
 	@$(BIN)/python -m pip install --quiet uv

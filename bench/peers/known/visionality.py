@@ -38,11 +38,13 @@ def install(_: Path) -> str:
 
 
 @contextmanager
-def start(_: Path, scratch: Path, upstream: int) -> Iterator[Running]:
+def start(_: Path, scratch: Path, upstream: int, *more: str) -> Iterator[Running]:
+    """`more` are words for `vis up`."""
     scratch.chmod(0o755)
     data_dir = scratch / "data"
     command = [*VIS, "up", "--json", "--no-sandbox", "--data-dir", str(data_dir)]
     command += [word for name in ("gateway", "web", "jobs") for word in (f"--{name}-port", "0")]
+    command += more
     up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert up.stdout is not None
