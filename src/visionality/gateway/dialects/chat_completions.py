@@ -46,6 +46,7 @@ _DELTA = re.compile(
 )
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"([a-z_]{1,40})"')
 _NULL = re.compile(rb'"usage"\s*:\s*null(?=\s*[,}])')
+_NULL_LAST = b',"usage":null}\n\n'
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _IN = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens")
 _OUT = ("reasoning_tokens", "audio_tokens", "rejected_prediction_tokens")
@@ -176,6 +177,8 @@ class ChatCompletionsStream:
     def _without_null(self, event: bytes) -> bytes | None:
         """The common chunk, which says that there is no usage yet; None when the event needs a closer look."""
         start = event.find(b'"usage"')
+        if start == len(event) - len(_NULL_LAST) + 1 and event.endswith(_NULL_LAST) and _is_one_line(event):
+            return event[: start - 1] + b"}\n\n" if self._hide else event
         null = _NULL.match(event, start)
         if null is None or b'"usage"' in event[null.end() :] or not _is_one_line(event):
             return None
