@@ -1,8 +1,9 @@
 """What a request says about the work it is for, read by one file per client (docs/reference/attribution.md)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from visionality.core.call import Headers
 from visionality.gateway.evidence import (

@@ -44,8 +44,7 @@ _UNHEARD = frozenset(
 """Headers that are secret, or another with every call: none of them says what it is for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """Which client it is, and what it said about its work."""
 
     client: str = ""
