@@ -21,6 +21,8 @@ import msgspec
 
 FORM = 1
 """The version of the byte form. A new column is a new form; old rows keep theirs."""
+LARGEST = 2**53 - 1
+"""The largest whole number that is written as one."""
 
 MONEY_COLUMNS = frozenset({"cost_nusd", "billed_nusd", "amount_nusd", "actual_nusd"})
 
@@ -45,7 +47,7 @@ def row_bytes(columns: Mapping[str, Any]) -> bytes:
         value = columns[name]
         if name in MONEY_COLUMNS and value.__class__ is int:
             plain[name] = str(value)
-        elif value.__class__ is not int or not -_LARGEST <= value <= _LARGEST:
+        elif value.__class__ is not int or not -LARGEST <= value <= LARGEST:
             plain[name] = _written(value)
     plain["v"] = FORM
     return _encode(plain)
@@ -111,7 +113,7 @@ def _written(value: Any) -> Any:
 
 
 def _whole(number: int) -> int:
-    if abs(number) > _LARGEST:
+    if abs(number) > LARGEST:
         raise TypeError(
             f"{number} is beyond 2^53: as a JSON number it would not be read back the same everywhere"
         )
@@ -151,11 +153,10 @@ def _object(value: dict[str, Any]) -> msgspec.Raw:
 
 _AS_IT_IS = frozenset({str, type(None), UUID, bool})
 """What the encoder writes as the form wants it; UUIDs hyphenated in lower case."""
-_LARGEST = 2**53 - 1
 _AS_DECLARED = (UUID, datetime, bytes)
 """What a twin takes as it is only, and never out of a string."""
 _EXACT = {
-    int: Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)],
+    int: Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)],
     datetime: Annotated[datetime, msgspec.Meta(tz=True)],
 }
 _REWRITES: dict[Any, Callable[[Any], Any]] = {datetime: _moment, bytes: bytes.hex, dict: _object}
