@@ -1,6 +1,8 @@
 import hashlib
+from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import get_type_hints
 from uuid import UUID
@@ -15,6 +17,15 @@ from msgspec.structs import asdict
 from visionality.core.budget_event import Event, event_bytes, event_leaf
 from visionality.core.canonical import MONEY_COLUMNS, Shape, leaf_hash, row_bytes, timestamp
 from visionality.core.row import COLUMNS, Row, draft_text, from_draft
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Number(IntEnum):
+    ONE = 1
+
 
 MOMENT = datetime(2026, 10, 5, 12, 30, 0, 42, UTC)
 ROW = Row(
@@ -171,6 +182,9 @@ odd = nested | st.sampled_from(
         {"a": 2**53},
         {1, 2},
         MappingProxyType({"a": 1}),
+        Counter(a=1),
+        Colour.RED,
+        Number.ONE,
         ROW,
     ]
 )
