@@ -1,6 +1,8 @@
 import hashlib
+from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import get_type_hints
 from uuid import UUID
@@ -12,8 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict
 
+from visionality.core.budget_event import Event, event_bytes, event_leaf
 from visionality.core.canonical import MONEY_COLUMNS, Shape, leaf_hash, row_bytes, timestamp
 from visionality.core.row import COLUMNS, Row, draft_text, from_draft
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Number(IntEnum):
+    ONE = 1
+
 
 MOMENT = datetime(2026, 10, 5, 12, 30, 0, 42, UTC)
 ROW = Row(
@@ -170,6 +182,9 @@ odd = nested | st.sampled_from(
         {"a": 2**53},
         {1, 2},
         MappingProxyType({"a": 1}),
+        Counter(a=1),
+        Colour.RED,
+        Number.ONE,
         ROW,
     ]
 )
@@ -200,6 +215,42 @@ def test_a_shape_leaves_what_was_not_declared_to_the_definition(column, value):
 
 def test_a_shape_writes_the_bytes_that_never_change():
     assert ROWS.bytes_of(ROW) == GOLDEN
+
+
+EVENT = Event(
+    ROW.org_id, MOMENT, ROW.id, 3, 41, "settle", ROW.request_id, ROW.request_id, [ROW.id], 5, -(2**63), None
+)
+events = st.builds(
+    Event,
+    *(st.uuids(), moments, st.uuids(), st.integers(0, 2**53 - 1), st.integers(0, 2**53 - 1), texts),
+    *(st.uuids(), st.uuids(), st.lists(st.uuids(), max_size=3), st.integers(-(2**70), 2**70)),
+    *(st.none() | st.integers(-(2**70), 2**70), st.none() | texts),
+)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(events)
+def test_an_event_is_written_as_the_definition_writes_it(event):
+    assert event_bytes(event) == row_bytes(asdict(event))
+    assert event_leaf(event) == leaf_hash(asdict(event))
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(st.sampled_from(Event.__struct_fields__), odd | st.lists(nested, max_size=2) | st.tuples(st.uuids()))
+def test_an_event_with_what_was_not_declared_is_left_to_the_definition(column, value):
+    event = msgspec.structs.replace(EVENT, **{column: value})
+    assert outcome(event_bytes, event) == outcome(row_bytes, asdict(event))
+
+
+def test_the_bytes_of_an_event_never_change():
+    assert event_bytes(EVENT) == (
+        b'{"actor":null,"actual_nusd":"-9223372036854775808","amount_nusd":"5",'
+        b'"created_at":"2026-10-05T12:30:00.000042Z","hold_id":"0198a0c0-0000-7000-8000-000000000002",'
+        b'"id":"0198a0c0-0000-7000-8000-00000000000a","kind":"settle",'
+        b'"org_id":"0198a0c0-0000-7000-8000-000000000001",'
+        b'"request_id":"0198a0c0-0000-7000-8000-000000000002","v":1,'
+        b'"windows":["0198a0c0-0000-7000-8000-00000000000a"],"writer_no":3,"wseq":41}'
+    )
 
 
 @pytest.mark.parametrize(

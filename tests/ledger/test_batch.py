@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from visionality.core.canonical import leaf_hash
 from visionality.core.row import COLUMNS, Row
-from visionality.ledger.batch import Hold, Numbers, Work, compose
+from visionality.ledger.batch import TAKES, Hold, Numbers, Work, compose
 from visionality.runtime.ids import uuid7
 
 EVENT = (
@@ -32,8 +32,13 @@ def composed(now: datetime, amount_nusd: int, cost_nusd: int):
 @given(moments, money, money)
 def test_the_leaf_of_an_event_is_that_of_its_columns(now, amount_nusd, cost_nusd):
     _, hold, batch = composed(now, amount_nusd, cost_nusd)
-    events = [dict(zip(EVENT, record, strict=False)) for record in batch.arguments()[4]]
-    assert [record[12] for record in batch.arguments()[4]] == [leaf_hash(event) for event in events]
+    sent, at = batch.arguments()[0], batch.arguments()[3]
+    said_once = {"created_at": at, "windows": []}
+    events = [dict(zip(EVENT, record, strict=False)) | said_once for record in sent]
+    assert at == now
+    assert [record[1] for record in sent] == [record[8] for record in sent] == [None, None, None]
+    assert [record[12] for record in sent] == [leaf_hash(event) for event in events]
+    assert [record[13] for record in sent] == [1, TAKES, TAKES]
     assert [
         (event["wseq"], event["kind"], event["amount_nusd"], event["actual_nusd"]) for event in events
     ] == [
@@ -46,7 +51,7 @@ def test_the_leaf_of_an_event_is_that_of_its_columns(now, amount_nusd, cost_nusd
 
 def test_a_row_is_sent_in_the_table_s_order_with_its_objects_as_text_and_its_leaf_last():
     row, _, batch = composed(NOW, 5, 3)
-    (record,) = batch.arguments()[5]
+    (record,) = batch.arguments()[2]
     sent = dict(zip(COLUMNS, record, strict=False))
     assert sent == asdict(row) | {"usage": '{"in_text":1,"out_text":2}', "tags": '{"a":"ü"}'}
     assert (sent["writer_no"], sent["wseq"], record[-1]) == (3, 41, leaf_hash(asdict(row)))

@@ -12,15 +12,19 @@ import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import reduce
-from operator import or_
+from operator import itemgetter, or_
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
+from msgspec import convert
+from msgspec.structs import asdict, astuple
 
 FORM = 1
 """The version of the byte form. A new column is a new form; old rows keep theirs."""
+LARGEST = 2**53 - 1
+"""The largest whole number that is written as one."""
 
 MONEY_COLUMNS = frozenset({"cost_nusd", "billed_nusd", "amount_nusd", "actual_nusd"})
 
@@ -45,7 +49,7 @@ def row_bytes(columns: Mapping[str, Any]) -> bytes:
         value = columns[name]
         if name in MONEY_COLUMNS and value.__class__ is int:
             plain[name] = str(value)
-        elif value.__class__ is not int or not -_LARGEST <= value <= _LARGEST:
+        elif value.__class__ is not int or not -LARGEST <= value <= LARGEST:
             plain[name] = _written(value)
     plain["v"] = FORM
     return _encode(plain)
@@ -59,31 +63,37 @@ def leaf_hash(columns: Mapping[str, Any]) -> bytes:
 class Shape:
     """The form of one struct's instances, prepared from the types that its columns are declared with.
 
-    An instance is copied into a twin struct whose columns stand in the form's order. The copy is refused when a
-    column holds anything but what was declared, and `row_bytes` decides about that one.
+    The columns of an instance are looked at in their order, and written as a struct whose columns stand in the form's.
+    Where one holds anything but what was declared, `row_bytes` decides.
     """
 
     def __init__(self, struct: type[msgspec.Struct]) -> None:
         hints = get_type_hints(struct)
-        columns = {name: hint if name in MONEY_COLUMNS else _exact(hint) for name, hint in hints.items()}
-        columns["v"] = int
-        ordered = [(name, columns[name]) for name in sorted(columns)]
-        self._twin = msgspec.defstruct(f"{struct.__name__}Form", ordered, namespace={"v": FORM}, kw_only=True)
+        declared = [(name, hint if name in MONEY_COLUMNS else _exact(hint)) for name, hint in hints.items()]
+        self._declared = msgspec.defstruct(f"{struct.__name__}Declared", declared, array_like=True)
+        names = [*hints, "v"]
+        in_order = sorted(names)
+        self._form = msgspec.defstruct(f"{struct.__name__}Form", [(name, Any) for name in in_order])
+        self._ordered = itemgetter(*(names.index(name) for name in in_order))
         self._rewrites = [
-            (name, rewrite) for name, hint in hints.items() if (rewrite := _rewrite(name, hint)) is not None
+            (at, rewrite)
+            for at, (name, hint) in enumerate(hints.items())
+            if (rewrite := _rewrite(name, hint)) is not None
         ]
 
     def bytes_of(self, instance: msgspec.Struct) -> bytes:
         """What `row_bytes` gives for the instance's columns. Raises TypeError like it."""
+        columns = astuple(instance)
         try:
-            twin = msgspec.convert(instance, self._twin, from_attributes=True, builtin_types=_AS_DECLARED)
+            convert(columns, self._declared, builtin_types=_AS_DECLARED)
         except msgspec.ValidationError:
-            return row_bytes(msgspec.structs.asdict(instance))
-        for name, rewrite in self._rewrites:
-            value = getattr(instance, name)
+            return row_bytes(asdict(instance))
+        values = [*columns, FORM]
+        for at, rewrite in self._rewrites:
+            value = values[at]
             if value is not None:
-                setattr(twin, name, rewrite(value))
-        return _encode_in_order(twin)
+                values[at] = rewrite(value)
+        return _encode_in_order(self._form(*self._ordered(values)))
 
     def leaf_hash(self, instance: msgspec.Struct) -> bytes:
         """RFC 6962 leaf hash of the instance, 32 bytes."""
@@ -111,7 +121,7 @@ def _written(value: Any) -> Any:
 
 
 def _whole(number: int) -> int:
-    if abs(number) > _LARGEST:
+    if abs(number) > LARGEST:
         raise TypeError(
             f"{number} is beyond 2^53: as a JSON number it would not be read back the same everywhere"
         )
@@ -151,11 +161,10 @@ def _object(value: dict[str, Any]) -> msgspec.Raw:
 
 _AS_IT_IS = frozenset({str, type(None), UUID, bool})
 """What the encoder writes as the form wants it; UUIDs hyphenated in lower case."""
-_LARGEST = 2**53 - 1
 _AS_DECLARED = (UUID, datetime, bytes)
-"""What a twin takes as it is only, and never out of a string."""
+"""What is taken as it is only, and never out of a string."""
 _EXACT = {
-    int: Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)],
+    int: Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)],
     datetime: Annotated[datetime, msgspec.Meta(tz=True)],
 }
 _REWRITES: dict[Any, Callable[[Any], Any]] = {datetime: _moment, bytes: bytes.hex, dict: _object}

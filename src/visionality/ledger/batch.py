@@ -1,7 +1,7 @@
 """What one transaction of the ledger writer carries, with the numbers it carries it under."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
@@ -17,6 +17,8 @@ from visionality.core.canonical import Shape
 from visionality.core.row import COLUMNS, Row
 from visionality.runtime.ids import uuid7
 
+TAKES = -1
+"""What an event wants that ends a hold: that it stands."""
 _JSON_COLUMNS = [COLUMNS.index(name) for name in ("usage", "rates", "pii", "tags")]
 _json = msgspec.json.Encoder(order="sorted").encode
 
@@ -120,6 +122,7 @@ class Batch:
 
     works: Sequence[Work]
     before: Numbers
+    now: datetime
     takes: list[Hold] = field(default_factory=list)
     makes: list[Hold] = field(default_factory=list)
     """Those that their windows are asked for."""
@@ -127,7 +130,7 @@ class Batch:
     """Those that stay within what is held already."""
     events: list[Event] = field(default_factory=list)
     wants: list[int] = field(default_factory=list)
-    """Of each event, the place among `makes` of the hold that it begins, from 1; 0 for none."""
+    """Of each event, the place among `makes` of the hold that it begins, from 1; TAKES of one that ends a hold; else 0."""
     rows: list[Row] = field(default_factory=list)
     windows: dict[UUID, Moved] = field(default_factory=dict)
     """By id, which no two organisations share."""
@@ -143,12 +146,10 @@ class Batch:
     def arguments(self) -> tuple[Any, ...]:
         """The parameters of `commit_batch`, in its order."""
         return (
-            [hold.org_id for hold in self.takes],
-            [hold.hold_id for hold in self.takes],
-            [hold.request_id for hold in self.takes],
-            [_hold_record(hold, self.before.writer_no) for hold in (*self.makes, *self.rests)],
             [self._event_record(*event) for event in zip(self.events, self.wants, strict=True)],
+            [_hold_record(hold, self.before.writer_no) for hold in (*self.makes, *self.rests)],
             [_row_record(row) for row in self.rows],
+            self.now,
             *(self._moves() if self.windows else _NOTHING_MOVES),
         )
 
@@ -172,66 +173,90 @@ class Batch:
         row = self.rows[0]
         return "row_exists", (row.org_id, row.created_at, row.id)
 
-    def _begin(self, now: datetime, hold: Hold) -> None:
-        self.makes.append(hold)
-        for moved in self._of(hold):
-            moved.asked_nusd += hold.amount_nusd
-        self._event(now, "reserve", hold, hold.amount_nusd, None, want=len(self.makes))
+    def add(self, work: Work) -> None:
+        """Number the row and the events of a work."""
+        if work.make is not None:
+            (self._go_on if work.granted else self._begin)(work.make)
+        if work.take is not None:
+            self._end(work.taken_as, work.take, _charged(work, work.take))
+        if work.row is None:
+            return
+        if work.late is not None:
+            self._adjust(work.late, _difference(work, work.late, work.row))
+        work.row.writer_no = self.before.writer_no
+        work.row.wseq = self.before.row_seq + len(self.rows) + 1
+        self.rows.append(work.row)
 
-    def _go_on(self, now: datetime, rest: Hold) -> None:
+    def _begin(self, hold: Hold) -> None:
+        self.makes.append(hold)
+        for window_id in hold.windows:
+            self._window(hold, window_id).asked_nusd += hold.amount_nusd
+        self._event("reserve", hold, hold.amount_nusd, None, want=len(self.makes))
+
+    def _go_on(self, rest: Hold) -> None:
         """It is never free in between: whoever asks in the same batch, before it or behind, finds it held."""
         self.rests.append(rest)
         self._move(rest, -rest.amount_nusd, 0)
-        self._event(now, "reserve", rest, rest.amount_nusd, None)
+        self._event("reserve", rest, rest.amount_nusd, None)
 
-    def _end(self, now: datetime, kind: EventKind, hold: Hold, charged_nusd: int | None) -> None:
+    def _end(self, kind: EventKind, hold: Hold, charged_nusd: int | None) -> None:
         self.takes.append(hold)
         self._move(hold, hold.amount_nusd, charged_nusd or 0)
-        self._event(now, kind, hold, hold.amount_nusd, charged_nusd)
-        self._over(now, hold, (charged_nusd or 0) - hold.amount_nusd)
+        self._event(kind, hold, hold.amount_nusd, charged_nusd, want=TAKES)
+        self._over(hold, (charged_nusd or 0) - hold.amount_nusd)
 
-    def _adjust(self, now: datetime, hold: Hold, difference_nusd: int) -> None:
+    def _adjust(self, hold: Hold, difference_nusd: int) -> None:
         self._move(hold, 0, difference_nusd)
-        self._event(now, "settle", hold, 0, difference_nusd)
-        self._over(now, hold, difference_nusd)
+        self._event("settle", hold, 0, difference_nusd)
+        self._over(hold, difference_nusd)
 
-    def _over(self, now: datetime, hold: Hold, over_nusd: int) -> None:
+    def _over(self, hold: Hold, over_nusd: int) -> None:
         if hold.windows and over_nusd > 0:
-            self._event(now, "overage", hold, over_nusd, None)
+            self._event("overage", hold, over_nusd, None)
 
     def _move(self, hold: Hold, held_nusd: int, spent_nusd: int) -> None:
-        for moved in self._of(hold):
+        for window_id in hold.windows:
+            moved = self._window(hold, window_id)
             moved.held_nusd += held_nusd
             moved.spent_nusd += spent_nusd
 
-    def _of(self, hold: Hold) -> Iterator[Moved]:
-        """The windows of a hold."""
-        windows = self.windows
-        for window_id in hold.windows:
-            moved = windows.get(window_id)
-            if moved is None:
-                moved = windows[window_id] = Moved(hold.org_id)
-            yield moved
+    def _window(self, hold: Hold, window_id: UUID) -> Moved:
+        moved = self.windows.get(window_id)
+        if moved is None:
+            moved = self.windows[window_id] = Moved(hold.org_id)
+        return moved
 
     def _event(
-        self,
-        now: datetime,
-        kind: EventKind,
-        hold: Hold,
-        amount_nusd: int,
-        actual_nusd: int | None,
-        want: int = 0,
+        self, kind: EventKind, hold: Hold, amount_nusd: int, actual_nusd: int | None, want: int = 0
     ) -> None:
-        before, number = self.before, self.before.event_seq + len(self.events) + 1
-        whose = (hold.org_id, now, uuid7(), before.writer_no, number, kind, hold.hold_id, hold.request_id)
-        self.events.append(Event(*whose, list(hold.windows), amount_nusd, actual_nusd, None))
+        number = self.before.event_seq + len(self.events) + 1
+        whose = (hold.org_id, self.now, uuid7(), self.before.writer_no, number, kind)
+        what = (hold.hold_id, hold.request_id, list(hold.windows), amount_nusd, actual_nusd, None)
+        self.events.append(Event(*whose, *what))
         self.wants.append(want)
 
     def _event_record(self, event: Event, want: int) -> tuple[Any, ...]:
+        """Without what is said once for all of them, and without a list that is empty: either is dear to encode."""
         denied = None
-        if self.may_refuse and want and event.windows:
+        if self.may_refuse and want > 0 and event.windows:
             denied = event_leaf(replace(event, kind="deny"))
-        return (*astuple(event), event_leaf(event), want, denied)
+        return (
+            event.org_id,
+            None,
+            event.id,
+            event.writer_no,
+            event.wseq,
+            event.kind,
+            event.hold_id,
+            event.request_id,
+            event.windows or None,
+            event.amount_nusd,
+            event.actual_nusd,
+            event.actor,
+            event_leaf(event),
+            want,
+            denied,
+        )
 
     def _ordered(self) -> list[UUID]:
         """The windows in the order in which every writer locks them."""
@@ -266,18 +291,9 @@ _NOTHING_MOVES: tuple[Any, ...] = ([], [], [], [], [], False, [], [], [], None, 
 
 def compose(works: Sequence[Work], before: Numbers, now: datetime) -> Batch:
     """Number the works' rows and events, without a gap after `before`."""
-    batch = Batch(works, before)
+    batch = Batch(works, before, now)
     for work in works:
-        if work.make is not None:
-            (batch._go_on if work.granted else batch._begin)(now, work.make)  # noqa: SLF001 -- a batch is built here and only here
-        if work.take is not None:
-            batch._end(now, work.taken_as, work.take, _charged(work, work.take))  # noqa: SLF001
-        if work.late is not None and work.row is not None:
-            batch._adjust(now, work.late, _difference(work, work.late, work.row))  # noqa: SLF001
-        if work.row is not None:
-            work.row.writer_no = before.writer_no
-            work.row.wseq = before.row_seq + len(batch.rows) + 1
-            batch.rows.append(work.row)
+        batch.add(work)
     return batch
 
 
@@ -333,7 +349,7 @@ def true_up(row: Row, charged: tuple[UUID, int, int]) -> None:
 
 def _hold_record(hold: Hold, writer_no: int) -> tuple[Any, ...]:
     whose = (hold.org_id, hold.hold_id, hold.request_id)
-    return (*whose, list(hold.windows), hold.amount_nusd, writer_no, hold.expires_at, hold.draft)
+    return (*whose, list(hold.windows) or None, hold.amount_nusd, writer_no, hold.expires_at, hold.draft)
 
 
 def _row_record(row: Row) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from math import inf
 from typing import Protocol
 from uuid import UUID
@@ -133,6 +134,11 @@ class LedgerWriter:
         self._closing = False
         self._beating = False
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that all of this writer's work is in: to ask for the running one is a system call (Python 3.11)."""
+        return asyncio.get_running_loop()
+
     @property
     def connected(self) -> bool:
         """Whether rows become durable now: the database was there when last asked, and somebody flushes."""
@@ -162,7 +168,7 @@ class LedgerWriter:
         """Connect, take a writer number and begin. Raises what the driver raises when the database is away."""
         await self._link.open()
         await self._register()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="ledger-writer")
+        self._task = self._loop.create_task(self._run(), name="ledger-writer")
 
     async def close(self, patience: float = 10.0) -> int:
         """Flush what waits, for at most `patience` seconds, and stop. Returns how many works were left behind."""
@@ -184,8 +190,7 @@ class LedgerWriter:
         """Make a hold durable. Raises Blocked, or LedgerAway: then the hold does not stand or will be released."""
         if not self.connected:
             raise LedgerAway("the ledger's database is away")
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = self._loop.time()
         work = self._submit(Work(self._future(), make=hold, due=self._due()))
         try:
             await work.done
@@ -193,7 +198,7 @@ class LedgerWriter:
             self._abandon(work)
             raise
         if self._witness is not None:
-            self._witness.held(loop.time() - began)
+            self._witness.held(self._loop.time() - began)
         if work.denial is not None:
             raise Blocked(work.denial)
 
@@ -201,7 +206,7 @@ class LedgerWriter:
         """The hold of this id, if it stands. Raises LedgerAway."""
         if not self.connected:
             raise LedgerAway("the ledger's database is away")
-        look = Look(asyncio.get_running_loop().create_future(), org_id, hold_id)
+        look = Look(self._loop.create_future(), org_id, hold_id)
         self._looks.append(look)
         self._wake.set()
         try:
@@ -250,7 +255,7 @@ class LedgerWriter:
         Returns how many. Raises what `make` raises, and one of AWAY: then nothing was appended as far as is known, and
         `make` has to see for itself, under a lock of its own, whether it was. Batches wait meanwhile.
         """
-        addition = Addition(asyncio.get_running_loop().create_future(), make)
+        addition = Addition(self._loop.create_future(), make)
         self._additions.append(addition)
         self._wake.set()
         return await addition.done
@@ -258,7 +263,7 @@ class LedgerWriter:
     # ------------------------------------------------------------------ the queue
 
     def _future(self) -> asyncio.Future[None]:
-        return asyncio.get_running_loop().create_future()
+        return self._loop.create_future()
 
     def _submit(self, work: Work) -> Work:
         if len(self._waiting) >= QUEUE and work.take is None:
@@ -269,22 +274,20 @@ class LedgerWriter:
 
     def _due(self) -> float:
         """When a caller that comes now has waited long enough. One timer looks after all of them."""
-        loop = asyncio.get_running_loop()
-        due = loop.time() + self._commit_wait
+        due = self._loop.time() + self._commit_wait
         if self._sweep is None:
-            self._sweep = loop.call_at(due, self._turn_away)
+            self._sweep = self._loop.call_at(due, self._turn_away)
         return due
 
     def _turn_away(self) -> None:
         """Tell those who have waited long enough, and come back when the next one has."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         awaited = [work for work in (*self._sent, *self._waiting) if work.due < inf and not work.done.done()]
         for work in awaited:
             if work.due <= now:
                 self._give_up(work)
         later = [work.due for work in awaited if work.due > now]
-        self._sweep = loop.call_at(max(min(later), now + SWEEP), self._turn_away) if later else None
+        self._sweep = self._loop.call_at(max(min(later), now + SWEEP), self._turn_away) if later else None
 
     def _give_up(self, work: Work) -> None:
         what = "hold" if work.row is None else "row"
@@ -305,8 +308,7 @@ class LedgerWriter:
             self._waiting.remove(work)
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        beat = loop.call_later(self._heartbeat, self._beat_is_due)
+        beat = self._loop.call_later(self._heartbeat, self._beat_is_due)
         while self._waiting or not self._closing:
             self._wake.clear()
             if not (self._waiting or self._beating or self._looks or self._additions):
@@ -318,7 +320,7 @@ class LedgerWriter:
             if self._beating:
                 self._beating = False
                 await self._beat()
-                beat = loop.call_later(self._heartbeat, self._beat_is_due)
+                beat = self._loop.call_later(self._heartbeat, self._beat_is_due)
             size = self._fitting()
             self._sent, self._waiting = self._waiting[:size], self._waiting[size:]
             if self._sent:
@@ -395,7 +397,7 @@ class LedgerWriter:
         batch = self._composed(works)
         if self._new_windows:
             await self._make_windows()
-        began = asyncio.get_running_loop().time()
+        began = self._loop.time()
         while works:
             try:
                 await self._commit(batch)
@@ -406,7 +408,7 @@ class LedgerWriter:
                     batch = self._composed(works)
                 elif error.sqlstate == DENIAL_MISSING:
                     batch.may_refuse = True
-                    self._tight_until = asyncio.get_running_loop().time() + TIGHT
+                    self._tight_until = self._loop.time() + TIGHT
                 elif _is_poison(error):
                     await self._isolate(works, error)
                     return
@@ -429,11 +431,11 @@ class LedgerWriter:
         for work in batch.works:
             self._finished(work)
         if self._witness is not None:
-            self._witness.committed(batch.rows, asyncio.get_running_loop().time() - began)
+            self._witness.committed(batch.rows, self._loop.time() - began)
 
     def _composed(self, works: list[Work]) -> Batch:
         batch = compose(works, self._numbers, self._clock())
-        batch.may_refuse = asyncio.get_running_loop().time() < self._tight_until
+        batch.may_refuse = self._loop.time() < self._tight_until
         return batch
 
     async def _commit(self, batch: Batch) -> None:

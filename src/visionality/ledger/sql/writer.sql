@@ -15,33 +15,35 @@ update vis.writers set heartbeat_at = now() where writer_no = $1 and fenced_at i
 -- events and rows. Fails whole with VH001 when a hold that it means to take is gone, with VH002 when it moves windows
 -- and was committed before, with VH003 when it comes without the denial of a hold that is refused, and with VH004 when a
 -- hold that it means to make stands already. Says which window refused each hold, and what is left in the windows.
--- Windows are locked before holds, by everybody.
+-- Windows are locked before holds, by everybody. An event with the want -1 ends a hold. Its time, which all have in common,
+-- comes by itself, and an empty list of windows as null: the driver takes long for either.
 with
+told as materialized (select * from unnest($1::vis.event_v2[])),
 moved as materialized (
-  select m.* from vis.move_budgets($7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) m),
+  select m.* from vis.move_budgets($5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) m),
 taken as (  -- one look into the index a claim: planned as a join while the table is empty, it would read all of it for ever
   delete from vis.budget_holds where (select true from moved) and ctid = any (array(
-    select standing.ctid from unnest($1::uuid[], $2::uuid[], $3::uuid[]) c(org_id, hold_id, request_id)
+    select standing.ctid from told c
      cross join lateral (select h.ctid from vis.budget_holds h
                           where h.org_id = c.org_id and h.hold_id = c.hold_id and h.request_id = c.request_id
-                          offset 0) standing))
+                          offset 0) standing
+      where c.want = -1))
   returning hold_id),
 made as (
   insert into vis.budget_holds (org_id, hold_id, request_id, windows, amount_nusd, writer_no, expires_at, draft)
-  select h.org_id, h.hold_id, h.request_id, h.windows, h.amount_nusd, h.writer_no, h.expires_at, h.draft
-    from unnest($4::vis.hold_v1[]) with ordinality h, moved
+  select h.org_id, h.hold_id, h.request_id, coalesce(h.windows, '{}'), h.amount_nusd, h.writer_no, h.expires_at, h.draft
+    from unnest($2::vis.hold_v1[]) with ordinality h, moved
    where coalesce(moved.refused[h.ordinality], 0) = 0
   on conflict do nothing
   returning hold_id),
 events as (
   insert into vis.budget_events (org_id, created_at, id, writer_no, wseq, kind, hold_id, request_id, windows, amount_nusd,
                                  actual_nusd, actor, leaf_hash, position)
-  select e.org_id, e.created_at, e.id, e.writer_no, e.wseq, case when e.is_denied then 'deny' else e.kind end, e.hold_id,
-         e.request_id, e.windows, e.amount_nusd, e.actual_nusd, e.actor,
+  select e.org_id, $4::timestamptz, e.id, e.writer_no, e.wseq, case when e.is_denied then 'deny' else e.kind end, e.hold_id,
+         e.request_id, coalesce(e.windows, '{}'), e.amount_nusd, e.actual_nusd, e.actor,
          case when e.is_denied then e.denied_leaf else e.leaf_hash end,
-         case when e.windows <> '{}' then e.position end
-    from (select unnested.*, moved.position, coalesce(moved.refused[unnested.want], 0) > 0 as is_denied
-            from unnest($5::vis.event_v2[]) unnested, moved) e
+         case when e.windows is not null then e.position end
+    from (select told.*, moved.position, coalesce(moved.refused[told.want], 0) > 0 as is_denied from told, moved) e
   on conflict do nothing),
 rows as (
   insert into vis.request_logs (
@@ -64,10 +66,10 @@ rows as (
     currency, cost_nusd, billed_nusd, price_state, price_version, rates, decision, reason,
     status_code, binding_status, policy_revision, pii, finish, latency_ms, ttft_ms, request_sha256,
     tags, leaf_hash
-    from unnest($6::vis.row_v1[])
+    from unnest($3::vis.row_v1[])
   on conflict do nothing)
-select vis.all_claimed(cardinality($2::uuid[]), (select count(*) from taken)),
-       vis.all_made(cardinality($4::vis.hold_v1[]), moved.refused, (select count(*) from made)),
+select vis.all_claimed((select count(*) from told where want = -1), (select count(*) from taken)),
+       vis.all_made(cardinality($2::vis.hold_v1[]), moved.refused, (select count(*) from made)),
        moved.refused, moved.left_nusd from moved;
 
 -- name: standing
