@@ -213,6 +213,12 @@ def test_a_shape_leaves_what_was_not_declared_to_the_definition(column, value):
     assert outcome(ROWS.bytes_of, row) == outcome(row_bytes, asdict(row))
 
 
+@pytest.mark.parametrize("amount", [Number.ONE, True])
+def test_an_amount_that_is_more_than_an_integer_is_left_to_the_definition(amount):
+    row = msgspec.structs.replace(ROW, cost_nusd=amount)
+    assert ROWS.bytes_of(row) == row_bytes(asdict(row))
+
+
 def test_a_shape_writes_the_bytes_that_never_change():
     assert ROWS.bytes_of(ROW) == GOLDEN
 

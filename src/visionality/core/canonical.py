@@ -141,11 +141,16 @@ def _exact(hint: Any) -> Any:
 def _rewrite(name: str, hint: Any) -> Callable[[Any], Any] | None:
     """What turns a value of this type into one that the encoder writes as the form wants it; None when it is one."""
     if name in MONEY_COLUMNS:
-        return str
+        return _amount
     for one in (hint, *get_args(hint)):
         if rewrite := _REWRITES.get(get_origin(one) or one):
             return rewrite
     return None
+
+
+def _amount(amount: int) -> Any:
+    """Digits, of an integer that is nothing else besides."""
+    return str(amount) if amount.__class__ is int else _written(amount)
 
 
 def _moment(moment: datetime) -> datetime | str:
