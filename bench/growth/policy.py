@@ -14,16 +14,18 @@ KEYS: LiteralString = "select count(*) from vis.keys_v1"
 BUDGETS: LiteralString = "select count(*) from vis.budgets_v1"
 
 _MORE_KEYS = """
+with made as materialized (
+  select gen_random_uuid() as id, sha256(convert_to(gen_random_uuid()::text, 'UTF8')) as handle_hmac, real
+    from generate_series(1, %(more)s) n
+    join (select k as real, row_number() over (order by k.id) as nr, count(*) over () as many
+            from vis_control.virtual_key k where k.revoked_at is null) k on n %% many = nr - 1)
 insert into vis_control.virtual_key
-select made.* from generate_series(1, %(more)s) n
-  join (select k as real, row_number() over (order by k.id) as nr, count(*) over () as many
-          from vis_control.virtual_key k where k.revoked_at is null) k on n %% many = nr - 1
- cross join lateral jsonb_populate_record(real, jsonb_build_object(
-   'id', gen_random_uuid(), 'handle_hmac', sha256(convert_to(gen_random_uuid()::text, 'UTF8')))) made"""
+select k.* from made
+ cross join lateral jsonb_populate_record(real, jsonb_build_object('id', id, 'handle_hmac', handle_hmac)) k"""
 
 _MORE_BUDGETS = """
 with made as materialized (
-  select gen_random_uuid() as id, real, 'other-' || n as scope_value
+  select gen_random_uuid() as id, gen_random_uuid() as window_id, real, 'other-' || n as scope_value
     from generate_series(1, %(more)s) n
     join (select b as real, row_number() over (order by b.id) as nr
             from vis_control.budget b where b.retired_at is null and b.scope_value = any(%(ours)s)) b on n %% 4 = nr - 1),
@@ -35,7 +37,7 @@ insert into vis.budget_windows
 select b.* from made join vis.budget_windows w on w.budget_id = (made.real).id
  cross join lateral (select w.window_id = w.budget_id as is_anchor) a
  cross join lateral jsonb_populate_record(w, jsonb_build_object(
-   'budget_id', made.id, 'window_id', case when is_anchor then made.id else gen_random_uuid() end,
+   'budget_id', made.id, 'window_id', case when is_anchor then made.id else made.window_id end,
    'scope_value', case when is_anchor then '' else made.scope_value end)) b"""
 """With the anchor of each, and the window in which it was spent on."""
 
