@@ -72,15 +72,19 @@ def _rest(subject: Subject) -> None:
     more = (
         " longest call while the policy is read again, ms | an act is in force after s |" if is_read else ""
     )
-    print(f"\n| {subject.unit} | at rest, % of a core: gateway | jobs | web | PostgreSQL |{more}")
-    print(f"|---:|---:|---:|---:|---:|{'---:|---:|' if is_read else ''}")
+    print(
+        f"\n| {subject.unit} | at rest, % of a core: gateway | jobs | web | PostgreSQL | memory of a gateway, MB |{more}"
+    )
+    print(f"|---:|---:|---:|---:|---:|---:|{'---:|---:|' if is_read else ''}")
     first = (subject.count, subject.rest, subject.longest_ms, subject.in_force_s)
     for count, r, longest, in_force in [
         first,
         *((one.count, one.rest, one.longest_ms, one.in_force_s) for one in subject.points),
     ]:
         read = f" {longest:.0f} | {in_force:.1f} |" if is_read else ""
-        print(f"| {count:,} | {r.gateway:.1f} | {r.jobs:.1f} | {r.web:.1f} | {r.postgres:.1f} |{read}")
+        print(
+            f"| {count:,} | {r.gateway:.1f} | {r.jobs:.1f} | {r.web:.1f} | {r.postgres:.1f} | {r.resident / 1e6:.0f} |{read}"
+        )
 
 
 def _grown(subject: Subject) -> None:
