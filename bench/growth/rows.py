@@ -36,6 +36,8 @@ select w.writer_no, max(l.wseq), min(l.created_at), max(l.created_at) from vis.w
 _NEW_WRITER = """
 insert into vis.writers (writer_no, process) select coalesce(max(writer_no), 0) + 1, 'bench-copy' from vis.writers
 returning writer_no"""
+_SILENT = "update vis.writers set heartbeat_at = now() - interval '1 day', fenced_at = now() where process = 'bench-copy'"
+"""As writers of past months are."""
 _NUMBERED = """
 insert into vis.seal_cursors (log, writer_no, wseq) values ('request_logs', %(writer)s, %(upto)s), ('budget_events', %(writer)s, 2 * %(upto)s)
 on conflict (log, writer_no) do update set wseq = excluded.wseq"""
@@ -91,6 +93,7 @@ def settle(product: Product, progress: Progress) -> None:
                 raise CannotRun(f"the daily sums and seals do not catch up, {waiting:,} rows wait: see {log}")
             progress(f"{waiting:,} rows are not in the daily sums or not sealed")
             time.sleep(3)
+        connection.execute(_SILENT)
         progress("vacuum and analyze")
         connection.execute("vacuum (analyze)")
         connection.execute("checkpoint")
