@@ -45,6 +45,8 @@ PLOT = Path("docs/benchmarks/growth.svg")
 BYTES_A_ROW = 4_000
 """With its events, indexes and the log of their writing."""
 REST = 10.0
+READ_WITHIN = 6.0
+"""Seconds of calls beside which the policy is read again."""
 BEGAN = time.monotonic()
 
 
@@ -102,19 +104,19 @@ def measure_policy(
 ) -> Subject:
     """Keys or budgets, which every gateway keeps in memory and reads again after an act."""
     count, more = grow(small, 0), plan.sizes[name][1:]
-    rest, longest, in_force = small.at_rest(REST), _longest_ms(plan, small), policy.in_force_after(small)
+    rest, longest, in_force = small.at_rest(REST), _longest_ms(small), policy.in_force_after(small)
     points = []
     for size in more:
         there = grow(grown, size)
         in_force_s = policy.in_force_after(grown)
         progress(f"{there:,} {name}: calls")
         compared = plan.compared(small, grown)
-        points.append(Point(there, compared, grown.at_rest(REST), _longest_ms(plan, grown), in_force_s))
+        points.append(Point(there, compared, grown.at_rest(REST), _longest_ms(grown), in_force_s))
     return Subject(name.capitalize(), name, count, rest, points, longest, in_force)
 
 
-def _longest_ms(plan: Plan, product: Product) -> float:
-    return turns.longest_ms(product.running, 2 * plan.seconds, lambda: policy.move(product))
+def _longest_ms(product: Product) -> float:
+    return turns.longest_ms(product.running, READ_WITHIN, lambda: policy.move(product))
 
 
 def measure_gateways(plan: Plan, small: Product, products: Sequence[Product], callers: int) -> Subject:
