@@ -44,7 +44,7 @@ USUAL: Mapping[str, tuple[int, ...]] = {
 PLOT = Path("docs/benchmarks/growth.svg")
 BYTES_A_ROW = 4_000
 """With its events, indexes and the log of their writing."""
-REST = 10.0
+REST = 5.0
 READ_WITHIN = 6.0
 """Seconds of calls beside which the policy is read again."""
 BEGAN = time.monotonic()
@@ -61,7 +61,11 @@ class Plan:
 
     def compared(self, smallest: Product, grown: Product) -> turns.Compared:
         small, large = turns.in_turns([smallest.running, grown.running], self.rounds, self.seconds)
-        return turns.compared(large, small)
+        found = turns.compared(large, small)
+        progress(
+            f"gateway × {found.gateway:.3f}, PostgreSQL × {found.postgres:.3f}, p50 × {found.p50:.3f}: {found.figures}"
+        )
+        return found
 
 
 def progress(line: str) -> None:
@@ -82,7 +86,9 @@ def measure_rows(plan: Plan, small: Product, scratch: Path) -> Subject:
     progress("the month whose rows are copied is loaded")
     data_dir = scratch / "rows/data"
     key = prepared(data_dir, max(FEWEST_ROWS, min(more[0], ROWS)))
-    points, looked, at_first = [], [], []
+    points: list[Point] = []
+    looked: list[dict[str, float]] = []
+    at_first: list[dict[str, float]] = []
     with running(data_dir, key=key) as grown:
         turns.in_turns([small.running, grown.running], 1, plan.seconds)
         rest = small.at_rest(REST)
@@ -94,6 +100,9 @@ def measure_rows(plan: Plan, small: Product, scratch: Path) -> Subject:
             first, now = seats.in_turns([small, grown])
             at_first.append(first)
             looked.append(now)
+            progress(
+                f"the slowest of them: {max(now, key=lambda path: now[path])}, {max(now.values()):,.0f} ms"
+            )
     least = {path: min(one[path] for one in at_first) for path in at_first[0]}
     report.pages([counted, *(one.count for one in points)], least, looked)
     return Subject("Rows of the ledger", "rows", counted, rest, points)

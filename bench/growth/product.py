@@ -65,9 +65,9 @@ class Product:
     def vis(self, *words: str) -> str:
         return vis(self.data_dir, *words)
 
-    def visitor(self) -> Visitor:
-        """Somebody of the demo's organisation."""
-        return Visitor(self.vis("login", "--org", ORG).split()[-1])
+    def visitor(self, patience: float) -> Visitor:
+        """Somebody of the demo's organisation, who waits for a page so many seconds."""
+        return Visitor(self.vis("login", "--org", ORG).split()[-1], patience)
 
     def at_rest(self, seconds: float) -> Rest:
         pids: dict[str, int] = self.summary["pids"]

@@ -108,7 +108,11 @@ def pages(sizes: Sequence[int], smallest: Mapping[str, float], found: Sequence[M
     print(f"|---{'|---:' * (len(sizes) + 1)}|")
     for path in smallest:
         took = [smallest[path], *(one[path] for one in found)]
-        print(f"| `{path}` | {' | '.join(f'{ms:.1f}' for ms in took)} | {took[-1] / took[1]:.2f} |")
+        print(
+            f"| `{path}` | {' | '.join(f'{ms:.1f}' for ms in took)} | {took[-1] / took[1]:.2f} |".replace(
+                "inf", "none"
+            )
+        )
     middle = [median(one.values()) for one in (smallest, *found)]
     print(
         f"| the middle of all | {' | '.join(f'{ms:.1f}' for ms in middle)} | {middle[-1] / middle[1]:.2f} |"

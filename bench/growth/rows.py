@@ -20,6 +20,8 @@ WEEKS = 4
 AT_ONCE = 50_000
 """Numbers of each writer in one transaction."""
 CAUGHT_UP_WITHIN = 1800.0
+IDLE = 12.0
+"""Per cent of a core that jobs and PostgreSQL take together when nothing is to be done."""
 
 Progress = Callable[[str], None]
 
@@ -84,7 +86,10 @@ def fill(product: Product, rows: int, progress: Progress) -> int:
 
 
 def settle(product: Product, progress: Progress) -> None:
-    """Wait until jobs have rolled and sealed what there is, and do at once what autovacuum would do by and by."""
+    """Wait until jobs have rolled, sealed and checked what there is, and do at once what autovacuum would do by and by.
+
+    A new organisation is checked whole once a day, which takes PostgreSQL as much as calls do.
+    """
     began = time.monotonic()
     with product.connection() as connection:
         while waiting := _behind(connection):
@@ -97,6 +102,10 @@ def settle(product: Product, progress: Progress) -> None:
         progress("vacuum and analyze")
         connection.execute("vacuum (analyze)")
         connection.execute("checkpoint")
+    while (rest := product.at_rest(3.0)).jobs + rest.postgres > IDLE:
+        if time.monotonic() - began > CAUGHT_UP_WITHIN:
+            raise CannotRun(f"jobs do not come to rest: see {product.data_dir / 'logs/jobs.log'}")
+        progress(f"jobs are at work: {rest.jobs:.0f} % of a core, and {rest.postgres:.0f} % of PostgreSQL")
 
 
 def _count(connection: psycopg.Connection[Any]) -> int:
