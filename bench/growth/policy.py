@@ -25,7 +25,7 @@ select k.* from made
 
 _MORE_BUDGETS = """
 with made as materialized (
-  select gen_random_uuid() as id, gen_random_uuid() as window_id, real, 'other-' || n as scope_value
+  select gen_random_uuid() as id, gen_random_uuid() as window_id, real, 'other-' || (%(there)s + n) as scope_value
     from generate_series(1, %(more)s) n
     join (select b as real, row_number() over (order by b.id) as nr
             from vis_control.budget b where b.retired_at is null and b.scope_value = any(%(ours)s)) b on n %% 4 = nr - 1),
@@ -47,13 +47,13 @@ update vis.org_revisions set revision = revision + 1 where org_id = (select org_
 
 def more_keys(product: Product, count: int) -> int:
     """Copies of the keys until there are so many; how many there are."""
-    _insert(product, _MORE_KEYS, count - product.number(KEYS))
+    _insert(product, _MORE_KEYS, product.number(KEYS), count)
     return product.number(KEYS)
 
 
 def more_budgets(product: Product, count: int) -> int:
     """Copies of the four budgets on which the key draws, of other agents and projects; how many there are."""
-    _insert(product, _MORE_BUDGETS, count - product.number(BUDGETS))
+    _insert(product, _MORE_BUDGETS, product.number(BUDGETS), count)
     return product.number(BUDGETS)
 
 
@@ -71,12 +71,13 @@ def in_force_after(product: Product) -> float:
     return time.monotonic() - began
 
 
-def _insert(product: Product, statement: LiteralString, more: int) -> None:
-    if more <= 0:
+def _insert(product: Product, statement: LiteralString, there: int, wanted: int) -> None:
+    if wanted <= there:
         return
+    given = {"more": wanted - there, "there": there, "ours": [AGENT, PROJECT]}
     with product.connection() as connection, connection.transaction():
         connection.execute("set local session_replication_role = replica")
-        connection.execute(statement, {"more": more, "ours": [AGENT, PROJECT]})
+        connection.execute(statement, given)
         connection.execute(_MOVE, {"org": ORG})
     with product.connection() as connection:
         connection.execute("vacuum (analyze)")
