@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test conformance clients check fmt lock bench bench-peers bench-stages soak crash redteam house screens api-fuzz test-assistants verifier
+.PHONY: help setup run test conformance clients check fmt lock bench bench-peers bench-growth bench-stages soak crash redteam house screens api-fuzz test-assistants verifier
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ soak: $(STAMP) ## an hour of mixed load: rows, holds, memory minute by minute; S
 
 bench-peers: $(STAMP) ## beside nginx and other gateways, which it installs into a cache; PEERS=visionality,litellm chooses
 	@$(BIN)/python -m bench.peers
+
+bench-growth: $(STAMP) ## as rows, keys, budgets and gateways grow: half an hour; GROWTH=keys GROWTH_KEYS=10,1000 for less
+	@$(BIN)/python -m bench.growth
 
 crash: $(STAMP) ## the long crash run: kill -9 of gateway and PostgreSQL under load, 40 rounds
 	@VIS_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/crash -q -s

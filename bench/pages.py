@@ -69,9 +69,9 @@ class Timed:
 class Visitor:
     """Somebody who signed in by a link, with one connection."""
 
-    def __init__(self, link: str) -> None:
+    def __init__(self, link: str, patience: float = 120.0) -> None:
         parts = urlsplit(link)
-        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=patience)
         self._cookies: dict[str, str] = {}
         self.get(parts.path)
 

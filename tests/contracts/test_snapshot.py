@@ -1,10 +1,11 @@
 """What the control plane stored is what a gateway has in memory, field by field."""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import asyncpg
 import psycopg
 import pytest
 
@@ -12,11 +13,16 @@ from contracts.control import insert_all
 from jobs.connecting import Desk, issue, page
 from visionality.core.attribution import Tracked
 from visionality.core.task_class_rules import ClassRule
-from visionality.registry import issues
-from visionality.registry.snapshot import Organisation, SnapshotKeeper
+from visionality.registry import issues, snapshot
+from visionality.registry.snapshot import Grant, Organisation, SnapshotKeeper
 from visionality.runtime.ids import uuid7
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
+_SIX_COPIES = """
+insert into vis_control.virtual_key
+select made.* from (select gen_random_uuid() as id, k from vis_control.virtual_key k, generate_series(1, 6) offset 0) one
+ cross join lateral jsonb_populate_record(k, jsonb_build_object('id', id, 'handle_hmac', sha256(uuid_send(id)))) made"""
+"""Of each key."""
 
 
 @pytest.fixture
@@ -33,18 +39,18 @@ async def loaded(database) -> Organisation:
         database.url("vis_writer"), 2.0, lambda found: changed.update({found.org_id: found})
     )
     await keeper.start()
-    snapshot = await keeper.current()
+    found = await keeper.current()
     await keeper.close()
-    assert snapshot.organisations == changed
-    return snapshot.organisations[org_id]
+    assert found.organisations == changed
+    return found.organisations[org_id]
 
 
 def without_ids(records: tuple) -> list[dict]:
     """The records as their fields, but for the first, which is the id."""
-    fields = [asdict(record) for record in records]
-    for one in fields:
+    found = [asdict(record) for record in records]
+    for one in found:
         del one[next(iter(one))]
-    return fields
+    return found
 
 
 async def test_a_gateway_has_every_rule_of_an_organisation(loaded):
@@ -80,6 +86,43 @@ async def test_a_gateway_has_every_rule_of_an_organisation(loaded):
     )
     assert loaded.denied_project == "queue"
     assert [grant.business_unit for grant in loaded.grants] == [None]
+
+
+async def test_the_columns_of_keys_are_the_fields_of_a_grant_in_their_order(database):
+    """A grant is made by place."""
+    connection = await asyncpg.connect(database.url("vis_writer"))
+    try:
+        statement = await connection.prepare(snapshot._SQL["keys"])
+        columns = [attribute.name for attribute in statement.get_attributes()]
+    finally:
+        await connection.close()
+    assert columns == [field.name for field in fields(Grant)]
+
+
+async def test_calls_get_their_turn_while_many_keys_are_read(database, monkeypatch):
+    """An organisation may have a hundred thousand keys, and each of its acts has every gateway read them again."""
+    monkeypatch.setattr(snapshot, "AT_A_TIME", 2)
+    with database.as_role("vis_web", org_id := uuid7()) as connection:
+        insert_all(connection, org_id, "arctrade")
+    database.run(_SIX_COPIES)
+    turns, seen = 0, []
+    made = snapshot._grant
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(snapshot, "_grant", lambda record: (seen.append(turns), made(record))[1])
+    others = asyncio.create_task(take_turns())
+    keeper = SnapshotKeeper(database.url("vis_writer"), 2.0, lambda _: None)
+    await keeper.start()
+    grants = (await keeper.current()).organisations[org_id].grants
+    await keeper.close()
+    others.cancel()
+    assert len(grants) == len({grant.key_id for grant in grants}) == 7
+    assert len(set(seen)) == 4
 
 
 async def test_a_gateway_has_the_issues_of_a_tracker_that_was_read_whole_and_reads_them_again_when_they_move(

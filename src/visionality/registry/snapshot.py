@@ -6,8 +6,8 @@ A gateway polls the organisations' revisions and reloads those that moved. An ad
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 
 POLL = 0.5
 """Seconds between polls; a change is in force after one."""
+AT_A_TIME = 500
+"""Keys that are read before calls get their turn: a few milliseconds of work, of an organisation that may have 100,000."""
 
 _UNTRACKED = Tracked()
 
@@ -414,7 +416,7 @@ async def _load(
     return Organisation(
         org_id,
         revision,
-        tuple(_grant(record) for record in await fetch("keys")),
+        await _grants(connection, org_id),
         {record["provider"]: ProviderRecord(*record) for record in await fetch("providers")},
         tuple(PriceRecord(*record) for record in await fetch("prices")),
         time_zone,
@@ -437,12 +439,26 @@ async def _load(
     )
 
 
-_LISTS = ("models", "providers", "networks", "callers", "projects")
+async def _grants(connection: asyncpg.Connection, org_id: UUID) -> tuple[Grant, ...]:
+    """In portions, so that neither calls nor the time that an answer may take have to wait for the last of many keys."""
+    keys = connection.cursor(_SQL["keys"], org_id, prefetch=AT_A_TIME)
+    return tuple([_grant(record) async for record in keys])
 
 
-def _grant(record: Mapping[str, Any]) -> Grant:
-    lists = {name: tuple(record[name]) for name in _LISTS}
-    return Grant(**{**record, **lists, "scopes": frozenset(record["scopes"])})
+_LISTS = tuple(
+    (place, frozenset if one.name == "scopes" else tuple)
+    for place, one in enumerate(fields(Grant))
+    if one.name in {"scopes", "models", "providers", "networks", "callers", "projects"}
+)
+"""The places of what comes as a list, and what it becomes."""
+
+
+def _grant(record: Iterable[Any]) -> Grant:
+    """By place, not by name: half the work, and the columns are the fields in their order."""
+    values = list(record)
+    for place, made in _LISTS:
+        values[place] = made(values[place])
+    return Grant(*values)
 
 
 def _class_rule(record: Mapping[str, Any]) -> ClassRule:
