@@ -16,7 +16,8 @@ from psycopg.rows import dict_row
 
 from visionality.core.money import usd
 from visionality.core.row import NIL
-from visionality.ledger.filter import Filter
+from visionality.ledger.filter import NOTHING, Filter
+from visionality.ledger.sums import SUMS, Dim
 from visionality.runtime.ids import made_at
 from visionality.runtime.sql import statements
 
@@ -26,6 +27,25 @@ Record = dict[str, Any]
 Mark = tuple[datetime, UUID]
 """Where a row stands among all: its `created_at` and id."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+_INDEXED = frozenset({"project", "agent", "task"})
+"""What an index of the ledger begins with."""
+_SUMMED: dict[str, Dim] = {
+    "customer": "customer",
+    "team": "team",
+    "person": "person",
+    "epic": "epic",
+    "class": "task_class",
+    "model": "model",
+    "provider": "provider",
+    "key": "key",
+    "repo": "place",
+    "cost_center": "cost_center",
+    "gl": "gl_code",
+    "level": "level",
+}
+"""Selector -> the dimension of the daily sums that knows on which days there are such rows."""
 
 CLOCKS_APART = timedelta(minutes=5)
 """How far the clocks of the machines that write may differ."""
@@ -75,9 +95,26 @@ def newest(
         query = _query("above", condition)
         return connection.execute(query, {"limit": limit, "after": at, "after_id": row_id}).fetchall()[::-1]
     at, row_id = before or (_NEVER, NIL)
-    return connection.execute(
-        _query("newest", condition), {"limit": limit, "before": at, "before_id": row_id}
-    ).fetchall()
+    given = {"limit": limit, "before": at, "before_id": row_id}
+    days = _days(org_id, wanted)
+    if days is None:
+        return connection.execute(_query("newest", condition), given).fetchall()
+    query = sql.SQL(_SQL["newest_by_day"]).format(filter=condition, days=days, tail=sql.SQL(SUMS["tail"]))
+    given |= {"org_id": org_id, "start": wanted.since or _EVER, "end": wanted.until or _NEVER}
+    return connection.execute(query, given).fetchall()
+
+
+def _days(org_id: UUID, wanted: Filter) -> sql.Composed | None:
+    """Which days the sums know of rows that are wanted; None where an index of the ledger finds them, or no sum is by that."""
+    named = dict(wanted.named)
+    summed = [(dim, value) for name, value in named.items() if (dim := _SUMMED.get(name))]
+    if not summed or _INDEXED & named.keys():
+        return None
+    one = sql.SQL(_SQL["days"])
+    keys = [
+        one.format(org_id=org_id, dim=dim, key="" if value == NOTHING else value) for dim, value in summed
+    ]
+    return sql.SQL(" intersect ").join(keys)
 
 
 def tail_from(connection: psycopg.Connection[Record], org_id: UUID, since: datetime) -> Tail:
