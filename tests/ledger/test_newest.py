@@ -1,15 +1,18 @@
 """A filter finds its rows and no others, newest first and page by page, wherever the roller of the daily sums is."""
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from ledger.books import Books
+from ledger.books import TODAY, Books
 from ledger.test_sums import HOSTILE, steps, wear
 from visionality.ledger.filter import NOTHING, Filter
 from visionality.ledger.reader import newest, reading
+from visionality.ledger.sums import midnight
 
 COLUMN = {
     "customer": "customer_id",
@@ -82,3 +85,15 @@ def test_a_filter_finds_its_rows_wherever_the_roller_is(books, steps, named):
             books.write(writer_no, **wear(row))
     for one in named:
         assert found(books, Filter.of(one)) == expected(books, one), one
+
+
+@pytest.mark.parametrize("is_rolled", [False, True])
+def test_rows_that_are_days_apart_are_all_found(books, is_rolled):
+    for apart in (0, 1, 3, 5, 6, 8, 10, 12):
+        at = midnight(TODAY) + timedelta(days=apart, hours=23)
+        books.write(model_used="rare", created_at=at)
+        books.write(102, model_used="common", created_at=at)
+    if is_rolled:
+        books.roll()
+    for model in ("rare", "common", "nobody"):
+        assert found(books, Filter.of({"model": model})) == expected(books, {"model": model})

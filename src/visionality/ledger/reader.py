@@ -3,10 +3,10 @@
 Everything here runs in one transaction that has named its organisation; the role sees nothing otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from visionality.core.money import usd
 from visionality.core.row import NIL
 from visionality.ledger.filter import NOTHING, Filter
-from visionality.ledger.sums import SUMS, Dim
+from visionality.ledger.sums import SUMS, Dim, midnight
 from visionality.runtime.ids import made_at
 from visionality.runtime.sql import statements
 
@@ -28,6 +28,9 @@ Mark = tuple[datetime, UUID]
 """Where a row stands among all: its `created_at` and id."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_A_DAY = timedelta(days=1)
+SPANS = 4
+"""Spans of days that are looked at one by one."""
 
 _INDEXED = frozenset({"project", "agent", "task"})
 """What an index of the ledger begins with."""
@@ -96,25 +99,48 @@ def newest(
         return connection.execute(query, {"limit": limit, "after": at, "after_id": row_id}).fetchall()[::-1]
     at, row_id = before or (_NEVER, NIL)
     given = {"limit": limit, "before": at, "before_id": row_id}
-    days = _days(org_id, wanted)
-    if days is None:
-        return connection.execute(_query("newest", condition), given).fetchall()
-    query = sql.SQL(_SQL["newest_by_day"]).format(filter=condition, days=days, tail=sql.SQL(SUMS["tail"]))
-    given |= {"org_id": org_id, "start": wanted.since or _EVER, "end": wanted.until or _NEVER}
-    return connection.execute(query, given).fetchall()
+    rows: list[Record] = []
+    for part in _parts(connection, org_id, wanted):
+        given["limit"] = limit - len(rows)
+        rows += connection.execute(_query("newest", part.condition(org_id)), given).fetchall()
+        if len(rows) == limit:
+            break
+    return rows
 
 
-def _days(org_id: UUID, wanted: Filter) -> sql.Composed | None:
-    """Which days the sums know of rows that are wanted; None where an index of the ledger finds them, or no sum is by that."""
+def _parts(connection: psycopg.Connection[Record], org_id: UUID, wanted: Filter) -> list[Filter]:
+    """The filter for the spans of days on which there can be such rows, the last one first.
+
+    So what is rare, or is not there at all, is not looked for among all rows. What an index of the ledger finds, and what the daily
+    sums are not by, is one part.
+    """
     named = dict(wanted.named)
     summed = [(dim, value) for name, value in named.items() if (dim := _SUMMED.get(name))]
     if not summed or _INDEXED & named.keys():
-        return None
-    one = sql.SQL(_SQL["days"])
+        return [wanted]
+    one = sql.SQL(_SQL["summed"])
     keys = [
         one.format(org_id=org_id, dim=dim, key="" if value == NOTHING else value) for dim, value in summed
     ]
-    return sql.SQL(" intersect ").join(keys)
+    query = sql.SQL(_SQL["days"]).format(summed=sql.SQL(" intersect ").join(keys), tail=sql.SQL(SUMS["tail"]))
+    given = {"org_id": org_id, "start": wanted.since or _EVER, "end": wanted.until or _NEVER}
+    days = [record["day"] for record in connection.execute(query, given)]
+    return [
+        replace(wanted, since=max(since, wanted.since or since), until=min(until, wanted.until or until))
+        for since, until in _spans(days)
+    ]
+
+
+def _spans(days: Sequence[date]) -> list[tuple[datetime, datetime]]:
+    """Days, the last one first, as spans without a day between them; what is beyond the first few spans is one."""
+    spans: list[tuple[date, date]] = []
+    for day in days:
+        first, last = spans[-1] if spans else (day, day)
+        if spans and (first - day == _A_DAY or len(spans) == SPANS):
+            spans[-1] = day, last
+        else:
+            spans.append((day, day))
+    return [(midnight(first), midnight(last + _A_DAY)) for first, last in spans]
 
 
 def tail_from(connection: psycopg.Connection[Record], org_id: UUID, since: datetime) -> Tail:

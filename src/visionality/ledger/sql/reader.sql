@@ -8,22 +8,11 @@ select * from vis.request_logs
  order by created_at desc, id desc
  limit %(limit)s;
 
--- name: newest_by_day
--- The same where no index knows what the filter asks for: on the days alone on which the sums know such rows, or of which rows are in no
--- sum yet, the last day first. So what is rare, or is not there at all, is not looked for among all rows.
-select r.* from (
-  select day from (({days}) union select (created_at at time zone 'UTC')::date as day from {tail} tail) known
-   where day <= (%(before)s::timestamptz at time zone 'UTC')::date) d
- cross join lateral (
-   select * from vis.request_logs
-    where {filter} and (created_at, id) < (%(before)s::timestamptz, %(before_id)s::uuid)
-      and created_at >= d.day::timestamp at time zone 'UTC' and created_at < (d.day + 1)::timestamp at time zone 'UTC'
-    order by created_at desc, id desc
-    limit %(limit)s) r
- order by d.day desc, r.created_at desc, r.id desc
- limit %(limit)s;
-
 -- name: days
+-- The UTC days of which the sums know rows by what a filter asks for, or of which rows are in no sum yet; the last day first.
+({summed}) union select (created_at at time zone 'UTC')::date from {tail} tail order by day desc;
+
+-- name: summed
 -- The UTC days of which the sums know rows with a value, which is an empty key where they name nothing.
 select day from vis.spend_day where org_id = {org_id} and dim = {dim} and key = {key}
 
