@@ -36,7 +36,7 @@ def measure(run: Callable[..., str], data_dir: str) -> None:
     checked = json.loads(run("ledger", "verify", "--full", "--json", "--org", ORG, data_dir=data_dir))
     took, cpu = time.perf_counter() - began, _cpu() - before
     print(
-        f"* `vis ledger verify --full`, which reads {checked['rows']:,} rows and hashes them anew: {took:.1f} s, {cpu:.1f} of CPU"
+        f"* `vis ledger verify --full`, which reads {checked['rows']:,} rows of every log and hashes them anew: {took:.1f} s, {cpu:.1f} of CPU"
     )
     print("\n### Evidence packs of the reference month\n")
     print("| rows | in the pack | seconds | CPU of the command, s | bytes |\n|---|---:|---:|---:|---:|")

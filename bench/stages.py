@@ -58,7 +58,7 @@ def main() -> None:
         scratch = Path(made)
         scratch.chmod(0o755)
         (scratch / "product").mkdir()
-        with visionality.start(scratch, scratch / "product", port, "--workers", "1") as running:
+        with visionality.start(scratch, scratch / "product", port) as running:
             uvloop.run(play(running, WHOLE, WARM))
             seen = uvloop.run(least(running, WHOLE, ROUNDS))
             stacks = sampled(running, scratch / "stacks")

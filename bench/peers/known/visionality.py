@@ -38,13 +38,11 @@ def install(_: Path) -> str:
 
 
 @contextmanager
-def start(_: Path, scratch: Path, upstream: int, *more: str) -> Iterator[Running]:
-    """`more` are words for `vis up`."""
+def start(_: Path, scratch: Path, upstream: int) -> Iterator[Running]:
     scratch.chmod(0o755)
     data_dir = scratch / "data"
-    command = [*VIS, "up", "--json", "--no-sandbox", "--data-dir", str(data_dir)]
+    command = [*VIS, "up", "--json", "--no-sandbox", "--workers", "1", "--data-dir", str(data_dir)]
     command += [word for name in ("gateway", "web", "jobs") for word in (f"--{name}-port", "0")]
-    command += more
     up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert up.stdout is not None
