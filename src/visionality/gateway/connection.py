@@ -140,10 +140,8 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         self._deaf = True
         self._part()
-        del (
-            self._parser,
-            self.presence.pass_on,
-        )  # they know this connection, which would wait for the garbage collector
+        # Both know this connection, which would wait for the garbage collector.
+        del self._parser, self.presence.pass_on
 
     def data_received(self, data: bytes) -> None:
         if len(data) > AT_ONCE or self._paused:

@@ -36,12 +36,15 @@ _UNHEARD = frozenset(
         b"x-api-key",
         b"api-key",
         b"x-goog-api-key",
+        b"x-litellm-api-key",
+        b"proxy-authorization",
+        b"x-amz-security-token",
         b"cookie",
         b"content-length",
         b"x-acc-binding",
     }
 )
-"""Headers that are secret, or another with every call: none of them says what it is for."""
+"""Headers that are secret, and are not kept at hand, or another with every call: none of them says what it is for."""
 
 
 class Found(msgspec.Struct, frozen=True):
