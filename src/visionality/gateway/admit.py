@@ -18,10 +18,10 @@ from visionality.gateway.budgets import Draw
 from visionality.gateway.providers import Signer
 from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
+from visionality.ledger.ids import uuid7
 from visionality.ledger.writer import Blocked, Denial, Hold, LedgerAway
 from visionality.pricebook.book import context_window
 from visionality.registry.snapshot import Organisation
-from visionality.runtime.ids import uuid7
 from visionality.vault.sealing import SealBroken
 
 SANDBOX = "sandbox"

@@ -31,13 +31,13 @@ from visionality.gateway.upstream import Upstream
 from visionality.gateway.usage_card import answer as usage_card
 from visionality.ledger.connection import AWAY
 from visionality.ledger.desk import Desk
+from visionality.ledger.ids import uuid7
 from visionality.ledger.minting import MintingDesk
 from visionality.ledger.replay import ReplayStore
 from visionality.ledger.writer import LedgerWriter
 from visionality.pricebook.book import snapshot
 from visionality.registry.snapshot import SnapshotKeeper, SnapshotStale
 from visionality.runtime.clock import Clock
-from visionality.runtime.ids import uuid7
 from visionality.runtime.lifespan import lifespan
 from visionality.runtime.settings import Settings
 from visionality.vault.keyproviders._core import KeyProvider

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from visionality.core.call import Refusal
 from visionality.core.row import Row
 from visionality.core.window import EVER, bounds, window_id
+from visionality.ledger.ids import swift
 from visionality.ledger.writer import Denial, Window
 from visionality.registry.snapshot import BudgetRecord
 
@@ -122,7 +123,7 @@ class Budgets:
         if found is not None and found.starts_at <= now < found.ends_at:
             return found
         starts_at, ends_at = bounds(budget.period, self._zone, now)
-        named = window_id(budget.budget_id, starts_at, value)
+        named = swift(window_id(budget.budget_id, starts_at, value))
         if len(self._windows) >= REMEMBERED:
             self._windows.clear()
         made = Window(self._org_id, named, budget.budget_id, value, starts_at, ends_at)

@@ -25,9 +25,9 @@ from visionality.gateway.principal import Principal
 from visionality.gateway.refusals import refuse
 from visionality.gateway.state import Gateway
 from visionality.gateway.strangers import Stranger
+from visionality.ledger.ids import uuid7
 from visionality.ledger.minting import Event, NotRecorded
 from visionality.registry.snapshot import Organisation, SigningKeyRecord, SnapshotStale
-from visionality.runtime.ids import uuid7
 
 LARGEST_ASK = 64 * 1024
 _encode = msgspec.json.Encoder().encode

@@ -19,8 +19,8 @@ from visionality.gateway import settle
 from visionality.gateway.admit import Upstream
 from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
+from visionality.ledger.ids import uuid7
 from visionality.ledger.writer import Hold, LedgerAway
-from visionality.runtime.ids import uuid7
 
 STANDS = timedelta(hours=24)
 """How long a call may go on, and its answer be fetched, before it is charged at its worst case."""

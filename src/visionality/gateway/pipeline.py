@@ -43,9 +43,9 @@ from visionality.gateway.refusals import refuse
 from visionality.gateway.routes import Target, settled
 from visionality.gateway.state import Gateway
 from visionality.gateway.strangers import Stranger
+from visionality.ledger.ids import uuid7
 from visionality.ledger.writer import Hold, LedgerAway
 from visionality.registry.snapshot import Grant, Organisation, Snapshot, SnapshotStale
-from visionality.runtime.ids import uuid7
 
 log = structlog.get_logger()
 

@@ -14,8 +14,8 @@ from visionality.gateway.admit import Upstream
 from visionality.gateway.hints import model_sent
 from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
+from visionality.ledger.ids import uuid7
 from visionality.ledger.writer import Hold
-from visionality.runtime.ids import uuid7
 
 NOTHING = Metered(Usage(), "none")
 _UPSTREAM_IDS = frozenset({b"request-id", b"x-request-id", b"x-amzn-requestid", b"apim-request-id"})

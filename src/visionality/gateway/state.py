@@ -29,6 +29,7 @@ from visionality.gateway.repeats import Repeats
 from visionality.gateway.strangers import Stranger, Strangers
 from visionality.gateway.tokens import Tokens
 from visionality.gateway.upstream import Upstream
+from visionality.ledger.ids import uuid7
 from visionality.ledger.minting import MintingDesk
 from visionality.ledger.replay import ReplayStore
 from visionality.ledger.writer import LedgerAway, LedgerWriter
@@ -44,7 +45,6 @@ from visionality.registry.snapshot import (
     SnapshotKeeper,
 )
 from visionality.runtime.clock import Clock
-from visionality.runtime.ids import uuid7
 from visionality.runtime.settings import Settings
 from visionality.vault.keyproviders._core import KeyProvider
 from visionality.vault.purposes import (

@@ -15,7 +15,7 @@ from msgspec.structs import astuple, replace
 from visionality.core.budget_event import Event, EventKind, event_leaf
 from visionality.core.canonical import Shape
 from visionality.core.row import COLUMNS, Row
-from visionality.runtime.ids import uuid7
+from visionality.ledger.ids import uuid7
 
 TAKES = -1
 """What an event wants that ends a hold: that it stands."""

@@ -44,9 +44,9 @@ from visionality.ledger.batch import (
     true_up,
 )
 from visionality.ledger.connection import AWAY, WriterConnection
+from visionality.ledger.ids import uuid7
 from visionality.runtime.away import why
 from visionality.runtime.clock import Clock
-from visionality.runtime.ids import uuid7
 from visionality.runtime.settings import Settings
 from visionality.runtime.sql import statements
 

@@ -19,8 +19,8 @@ from visionality.gateway.batches.results import Line
 from visionality.gateway.batches.standing import Standing
 from visionality.gateway.routes import Target
 from visionality.gateway.state import Gateway
+from visionality.ledger.ids import uuid7
 from visionality.ledger.writer import Hold
-from visionality.runtime.ids import uuid7
 
 CUSTOM_ID = "custom_id"
 """The tag of a line's row."""

@@ -16,7 +16,7 @@ from visionality.gateway.refusals import refuse
 from visionality.gateway.state import Gateway
 from visionality.gateway.strangers import Stranger
 from visionality.ledger.connection import AWAY
-from visionality.runtime.ids import uuid7
+from visionality.ledger.ids import uuid7
 from visionality.vault.sealing import SealBroken
 
 log = structlog.get_logger()

@@ -29,8 +29,8 @@ from visionality.gateway.state import Gateway
 from visionality.gateway.usage_card.card import Card, Limits, Scope, Spent, card
 from visionality.gateway.usage_card.page import page
 from visionality.ledger.connection import AWAY
+from visionality.ledger.ids import uuid7
 from visionality.registry.snapshot import Organisation
-from visionality.runtime.ids import uuid7
 from visionality.runtime.pooling import connect
 from visionality.runtime.sql import statements
 
