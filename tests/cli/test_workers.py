@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
@@ -106,6 +107,14 @@ def test_each_worker_is_a_process_and_a_writer_of_its_own(product, caller):
     assert told == workers(product)
     assert len(told) == WORKERS
     assert len(writers_of(product, caller.key_id)) == WORKERS
+
+
+def test_a_worker_keeps_nothing_of_what_it_was_checked_with_before_it_served(product):
+    """The driver of those checks, with a TLS library of its own, would be a tenth of its memory."""
+    for pid in workers(product):
+        mapped = Path(f"/proc/{pid}/maps").read_text()
+        assert "asyncpg" in mapped
+        assert "psycopg" not in mapped
 
 
 def test_a_budget_over_all_workers_is_exact(product):

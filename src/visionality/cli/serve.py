@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from visionality.cli.installation import CannotStart, Installation, installation
+from visionality.cli.apart import apart
+from visionality.cli.installation import CannotStart, Installation, installation, report
 from visionality.runtime.clock import utc_now
 from visionality.runtime.settings import MOST_WORKERS, Settings, from_environment
 
 if TYPE_CHECKING:
     from visionality.gateway.spans import Spans
+    from visionality.vault.installation import Stored
 
 HOST = "127.0.0.1"
 SOCKET_FD = "VIS_SOCKET_FD"
@@ -118,17 +120,30 @@ def _exporter() -> "type[Spans] | None":
         raise CannotStart(str(why)) from None
 
 
-def _serve_gateway(here: Installation, settings: Settings, spans: "type[Spans] | None") -> None:
+def _checked(here: Installation) -> "Stored | None":
+    """What a gateway asks the database before it serves: what that knows of the keys, or None before the first start."""
+    import psycopg
+
     from visionality.cli.prepare import refuse_unsafe
+    from visionality.vault.installation import stored
+
+    _fit_to_serve(here)
+    refuse_unsafe(here.access)
+    with psycopg.connect(here.access.dsn("vis_web")) as connection:
+        return stored(connection)
+
+
+def _serve_gateway(here: Installation, settings: Settings, spans: "type[Spans] | None") -> None:
+    known = apart(lambda: _checked(here))
     from visionality.cli.serving import serve
     from visionality.gateway.app import GatewayApp
     from visionality.runtime.logging import configure
+    from visionality.vault.installation import known_keys
     from visionality.vault.keyproviders.cached import Cached
 
     configure("gateway")
-    _fit_to_serve(here)
-    refuse_unsafe(here.access)
-    keys = Cached(here.keys(), time.monotonic)
+    found = known()
+    keys = Cached(here.keys() if found is None else known_keys(here.settings, found, report), time.monotonic)
     place, number = os.environ.get(WORKERS_DIR), os.environ.get(WORKER)
     workers = (Path(place), int(number)) if place and number and settings.gateway_workers > 1 else None
     meet = workers[0] if workers else None
