@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Literal
 from uuid import UUID
 
@@ -97,7 +98,7 @@ def _is_plain(event: Event) -> bool:
         and 0 <= event.writer_no <= LARGEST
         and 0 <= event.wseq <= LARGEST
         and event.windows.__class__ is list
-        and (not event.windows or all(isinstance(window_id, UUID) for window_id in event.windows))
+        and all(map(isinstance, event.windows, repeat(UUID)))
     )
 
 

@@ -106,8 +106,7 @@ class Numbers:
     event_seq: int = 0
 
 
-@dataclass(slots=True)
-class Moved:
+class Moved(msgspec.Struct, eq=False):
     """What a batch changes in one window."""
 
     org_id: UUID
@@ -189,8 +188,8 @@ class Batch:
 
     def _begin(self, hold: Hold) -> None:
         self.makes.append(hold)
-        for window_id in hold.windows:
-            self._window(hold, window_id).asked_nusd += hold.amount_nusd
+        for moved in self._windows(hold):
+            moved.asked_nusd += hold.amount_nusd
         self._event("reserve", hold, hold.amount_nusd, None, want=len(self.makes))
 
     def _go_on(self, rest: Hold) -> None:
@@ -215,16 +214,17 @@ class Batch:
             self._event("overage", hold, over_nusd, None)
 
     def _move(self, hold: Hold, held_nusd: int, spent_nusd: int) -> None:
-        for window_id in hold.windows:
-            moved = self._window(hold, window_id)
+        for moved in self._windows(hold):
             moved.held_nusd += held_nusd
             moved.spent_nusd += spent_nusd
 
-    def _window(self, hold: Hold, window_id: UUID) -> Moved:
-        moved = self.windows.get(window_id)
-        if moved is None:
-            moved = self.windows[window_id] = Moved(hold.org_id)
-        return moved
+    def _windows(self, hold: Hold) -> list[Moved]:
+        """What the batch changes in each of the hold's windows, as far as it is known yet."""
+        windows = self.windows
+        for window_id in hold.windows:
+            if window_id not in windows:
+                windows[window_id] = Moved(hold.org_id)
+        return [windows[window_id] for window_id in hold.windows]
 
     def _event(
         self, kind: EventKind, hold: Hold, amount_nusd: int, actual_nusd: int | None, want: int = 0
