@@ -7,12 +7,13 @@ What the application is given, and what it may send, is the same; the framing of
 
 import asyncio
 import logging
+import re
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 from urllib.parse import unquote
 
 import httptools
@@ -55,6 +56,9 @@ _HEEDED = frozenset({b"expect", b"host", b"transfer-encoding"})
 _OURS = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 _REFUSAL = b"\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
 _BREAKS = b"\r\n\0"
+_DIGITS = 15
+"""Of a length that is read here; a longer one is the parser's to read or to refuse."""
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n" % _DIGITS, re.IGNORECASE)
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 log = logging.getLogger("uvicorn.error")
@@ -80,6 +84,43 @@ class Presence:
             self.gone = True
             for watcher in list(self.watchers):
                 watcher()
+
+
+class _Head(NamedTuple):
+    """A request's head that the parser accepted, as its bytes around the length of its body, and what was read in it.
+
+    The same bytes around other digits mean the same but for that length. Of these heads one is kept per connection, and not longer:
+    there is a credential in it.
+    """
+
+    before: bytes
+    after: bytes
+    start: int
+    """Where the length stands."""
+    reach: int
+    """Where what is `after` a length ends at the latest."""
+    length: bytes
+    at: int
+    """The length's place among the headers."""
+    scope: dict[str, Any]
+
+    @classmethod
+    def of(cls, data: bytes, scope: dict[str, Any]) -> Self | None:
+        """The head of one request, of which nothing but the end may be missing in what was read. None where it is not for us to read."""
+        end = data.find(b"\r\n\r\n") + 4
+        found = _LENGTH.search(data, 0, end)
+        names = [name for name, _ in scope["headers"]]
+        if found is None or len(data) - end > int(found[1]) or b"upgrade" in names:
+            return None
+        (start, stop), at = found.span(1), names.index(b"content-length")
+        reach = start + _DIGITS + end - stop
+        return cls(data[:start], data[stop:end], start, reach, found[1], at, {**scope, "state": None})
+
+    def sized(self, length: bytes) -> Self:
+        """The same head before a body of another length."""
+        headers = list(self.scope["headers"])
+        headers[self.at] = (b"content-length", length)
+        return self._replace(length=length, scope={**self.scope, "headers": tuple(headers)})
 
 
 class Connection(asyncio.Protocol):
@@ -118,6 +159,10 @@ class Connection(asyncio.Protocol):
         self._expects = False
         self._in_head = True
         self._unread = 0
+        self._between = True
+        self._known: _Head | None = None
+        self._owed = 0
+        """Bytes of a body that the parser is not told of, because it was not of its head."""
         self._waiting: deque[bytes | memoryview] = deque()
         self._held = 0
         self._paused = self._stopped = False
@@ -140,6 +185,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         self._deaf = True
         self._part()
+        self._known = None
         # Both know this connection, which would wait for the garbage collector.
         del self._parser, self.presence.pass_on
 
@@ -148,8 +194,11 @@ class Connection(asyncio.Protocol):
             self._waiting.append(data)
             self._held += len(data)
             self._read_on()
-        else:
+        elif self._exchanges or not self._between:
             self._parse(data)
+        elif not self._repeats(data):
+            self._parse(data)
+            self._remember(data)
 
     def pause_writing(self) -> None:
         self.blocked = asyncio.Event()
@@ -178,6 +227,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._url, self._headers, self._expects, self._in_head = b"", [], False, True
+        self._between = False
         self._quiet = 0.0
 
     def on_url(self, url: bytes) -> None:
@@ -234,7 +284,7 @@ class Connection(asyncio.Protocol):
                 self._balance()
 
     def on_message_complete(self) -> None:
-        self._unread = 0
+        self._unread, self._between = 0, True
         receiving = self._receiving
         if receiving is not None:
             self._receiving = None
@@ -261,7 +311,7 @@ class Connection(asyncio.Protocol):
             "raw_path": raw_path,
             "query_string": query,
             "root_path": "",
-            "headers": self._headers,
+            "headers": tuple(self._headers),
             "client": self._client,
             "server": self._server,
             "state": self._state.copy(),
@@ -270,7 +320,9 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------ reading
 
     def _parse(self, data: "bytes | memoryview") -> None:
-        if self._deaf:
+        if self._owed and not self._deaf:
+            data = self._rest(data)
+        if self._deaf or not data:
             return
         self._unread += len(data)
         try:
@@ -282,6 +334,47 @@ class Connection(asyncio.Protocol):
             self._refuse(400, b"Invalid HTTP request received.")
         if self._unread > HEAD_LIMIT and not self._deaf:
             self._refuse(431, b"")
+
+    def _repeats(self, data: bytes) -> bool:
+        """Begin a request without asking the parser, which is between two: its head is known, and nothing comes after it."""
+        known = self._known
+        if known is None or self._deaf or not data.startswith(known.before):
+            return False
+        end = data.find(known.after, known.start, known.reach)
+        length = data[known.start : end]
+        if end < 0 or not length.isdigit():
+            return False
+        body = data[end + len(known.after) :]
+        owed = int(length) - len(body)
+        if owed < 0:
+            return False
+        if length != known.length:
+            self._known = known = known.sized(length)
+        self._quiet, self._unread, self._owed = 0.0, 0, owed
+        exchange = Exchange(self, {**known.scope, "state": self._state.copy()}, not self._leaving, False)
+        if body:
+            exchange.parts, exchange.size = [body], len(body)
+        self._exchanges.append(exchange)
+        if owed:
+            self._receiving, self._between = exchange, False
+        else:
+            self._deaf, exchange.ended = not exchange.keep, True
+        self._begin(exchange)
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        """Keep the head of what was parsed just now, if this began one request that its length ends and nothing changes."""
+        if len(self._exchanges) == 1 and self._exchanges[0].keep and not (self._expects or self._in_head):
+            self._known = _Head.of(data, self._exchanges[0].scope)
+
+    def _rest(self, data: "bytes | memoryview") -> "bytes | memoryview":
+        """Take what is owed of a body; what comes after it."""
+        body = bytes(data[: self._owed])
+        self._owed -= len(body)
+        self.on_body(body)
+        if not self._owed:
+            self.on_message_complete()
+        return data[len(body) :]
 
     def _read_plainly(self, data: "bytes | memoryview", end: int) -> None:
         """Read a head that asks for another protocol once more, as one that does not, and then what came after it.
@@ -297,7 +390,7 @@ class Connection(asyncio.Protocol):
             start = b"%b %b HTTP/%b\r\n" % (method, self._url, version.encode())
             self._parser = _parser(self)
             self._parser.feed_data(b"".join([start, *lines, b"\r\n"]))
-            self._headers[:] = headers
+            self._exchanges[-1].scope["headers"] = tuple(headers)
             data = data[end:]
             try:
                 self._parser.feed_data(data)
@@ -448,12 +541,12 @@ class Exchange:
         "_left",
         "_mute",
         "_news",
-        "_parts",
-        "_scope",
         "_told",
         "complete",
         "ended",
         "keep",
+        "parts",
+        "scope",
         "size",
         "started",
         "task",
@@ -461,9 +554,9 @@ class Exchange:
 
     def __init__(self, connection: Connection, scope: dict[str, Any], keep: bool, expects: bool) -> None:
         self._connection = connection
-        self._scope = scope
+        self.scope = scope
         self._expects = expects
-        self._parts: list[bytes] = []
+        self.parts: list[bytes] = []
         self._news: asyncio.Event | None = None
         self._head = b""
         self._left: int | None = 0
@@ -483,7 +576,7 @@ class Exchange:
     def add(self, body: bytes) -> None:
         """Take a part of the body; one that nobody will read any more is dropped."""
         if not self.complete:
-            self._parts.append(body)
+            self.parts.append(body)
             self.size += len(body)
             self.wake()
 
@@ -496,7 +589,7 @@ class Exchange:
     async def run(self) -> None:
         connection = self._connection
         try:
-            await connection.app(self._scope, self.receive, self.send)
+            await connection.app(self.scope, self.receive, self.send)
         except BaseException:
             log.exception("Exception in ASGI application\n")
         else:
@@ -524,7 +617,7 @@ class Exchange:
             self._expects = False
             connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not (connection.presence.gone or self.complete):
-            if self._parts or (self.ended and not self._told):
+            if self.parts or (self.ended and not self._told):
                 return self._taken()
             self._news = self._news or asyncio.Event()
             self._news.clear()
@@ -532,8 +625,8 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     def _taken(self) -> dict[str, Any]:
-        parts, ended = self._parts, self.ended
-        self._parts, self.size, self._told = [], 0, ended
+        parts, ended = self.parts, self.ended
+        self.parts, self.size, self._told = [], 0, ended
         self._connection.taken()  # which may bring more at once
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         return {"type": "http.request", "body": body, "more_body": not ended}
@@ -592,13 +685,13 @@ class Exchange:
 
     def _framing(self, status: int, length: int | None, keep: bool) -> bytes:
         """How the body ends, as the last lines of the head say it (RFC 9112, 6.3)."""
-        self._mute = self._scope["method"] == "HEAD"
+        self._mute = self.scope["method"] == "HEAD"
         said = b"\r\ncontent-length: %d" % length if length is not None and status != 204 else b""
         if self._mute or status in _BODILESS:
             self._left = 0
         elif length is not None:
             self._left = length
-        elif self._scope["http_version"] == "1.1":
+        elif self.scope["http_version"] == "1.1":
             self._chunked, said = True, b"\r\ntransfer-encoding: chunked"
         else:
             self._left, keep = None, False
@@ -623,7 +716,7 @@ class Exchange:
             self._connection.transport.write(data)
         if not more:
             self.complete = True
-            self._parts, self.size = [], 0
+            self.parts, self.size = [], 0
             self.wake()
             self._connection.answered(self)
 
