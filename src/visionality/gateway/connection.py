@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PRESENCE = "visionality.presence"
 """Where an ASGI scope's state holds the client's Presence."""
 WHOLE = "visionality.body"
-"""In ASGI's `http.response.start`: the whole body, after which nothing follows."""
+"""In ASGI's `http.response.start`: the whole body, after which nothing follows; its headers leave its length to us."""
 HEAD_LIMIT = 64 * 1024
 """Bytes that may come without a whole head or any of the body, give or take one AT_ONCE."""
 HEAD_SECONDS = 30.0
@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
         """Bytes of a body that the parser is not told of, because it was not of its head."""
         self._waiting: deque[bytes | memoryview] = deque()
         self._held = 0
-        self._paused = self._stopped = False
+        self.paused = self._stopped = False
         self._deaf = self._leaving = False
         self._defaults: list[tuple[bytes, bytes]] = []
         self._default_lines = b""
@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
         del self._parser, self.presence.pass_on
 
     def data_received(self, data: bytes) -> None:
-        if len(data) > AT_ONCE or self._paused:
+        if len(data) > AT_ONCE or self.paused:
             self._waiting.append(data)
             self._held += len(data)
             self._read_on()
@@ -273,7 +273,7 @@ class Connection(asyncio.Protocol):
         if len(self._exchanges) == 1:
             self._begin(exchange)
         else:
-            self._balance()
+            self.balance()
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0
@@ -281,7 +281,7 @@ class Connection(asyncio.Protocol):
         if receiving is not None:
             receiving.add(body)
             if receiving.size > READ_AHEAD:
-                self._balance()
+                self.balance()
 
     def on_message_complete(self) -> None:
         self._unread, self._between = 0, True
@@ -402,7 +402,7 @@ class Connection(asyncio.Protocol):
     def _read_on(self) -> None:
         """Parse what has come, until the client must wait. A little more may come then, or we would not see it leave."""
         waiting = self._waiting
-        while waiting and not self._paused:
+        while waiting and not self.paused:
             data = memoryview(waiting.popleft())
             if len(data) > AT_ONCE:
                 waiting.appendleft(data[AT_ONCE:])
@@ -417,19 +417,14 @@ class Connection(asyncio.Protocol):
             else:
                 self.transport.resume_reading()
 
-    def _balance(self) -> None:
+    def balance(self) -> None:
         """Read on, or make the client wait: for its earlier request, or for its body to be taken."""
         receiving = self._receiving
         paused = len(self._exchanges) > 1 or (receiving is not None and receiving.size > READ_AHEAD)
-        if paused != self._paused:
-            self._paused = paused
+        if paused != self.paused:
+            self.paused = paused
             if not paused:
                 self._read_on()
-
-    def taken(self) -> None:
-        """The application has taken what came of a body."""
-        if self._paused:
-            self._balance()
 
     # ------------------------------------------------------------------ the exchanges, in order
 
@@ -463,8 +458,8 @@ class Connection(asyncio.Protocol):
             self.end()
         elif self._leaving:
             self.loop.call_later(LAST_REQUEST, self._leave)
-        if self._paused:
-            self._balance()
+        if self.paused:
+            self.balance()
 
     def shutdown(self) -> None:
         """End after what is being answered now; uvicorn calls it once."""
@@ -525,7 +520,7 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
         elif is_sending:
             self.transport.write_eof()
-            self._balance()
+            self.balance()
         else:
             self.transport.close()
 
@@ -617,19 +612,16 @@ class Exchange:
             self._expects = False
             connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not (connection.presence.gone or self.complete):
-            if self.parts or (self.ended and not self._told):
-                return self._taken()
+            parts, ended = self.parts, self.ended
+            if parts or (ended and not self._told):
+                self.parts, self.size, self._told = [], 0, ended
+                if connection.paused:
+                    connection.balance()  # which may bring more at once
+                return {"type": "http.request", "body": b"".join(parts), "more_body": not ended}
             self._news = self._news or asyncio.Event()
             self._news.clear()
             await self._news.wait()
         return {"type": "http.disconnect"}
-
-    def _taken(self) -> dict[str, Any]:
-        parts, ended = self.parts, self.ended
-        self.parts, self.size, self._told = [], 0, ended
-        self._connection.taken()  # which may bring more at once
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        return {"type": "http.request", "body": body, "more_body": not ended}
 
     async def send(self, message: Any) -> None:
         """ASGI's `http.response.start` and `http.response.body`. Raises RuntimeError for what no answer can be."""
@@ -640,11 +632,12 @@ class Exchange:
             return
         kind = message["type"]
         if kind == "http.response.start" and not self.started:
-            self._start(message["status"], message.get("headers", ()))
             whole = message.get(WHOLE)
             if whole is None:
+                self._start(message["status"], message.get("headers", ()))
                 connection.loop.call_soon(self._flush)
             else:
+                self._start(message["status"], message["headers"], len(whole))
                 self._continue(whole, more=False)
         elif kind == "http.response.body" and self.started and not self.complete:
             self._continue(message.get("body", b""), more=message.get("more_body", False))
@@ -655,20 +648,22 @@ class Exchange:
         """The same as `send` for a piece that is not the last, without waiting for the client. Raises RuntimeError."""
         if not self.started or self.complete:
             raise RuntimeError("a piece of an answer is out of order")
-        self._continue(body, more=True)
+        if self._chunked and body and not self._head:
+            self._connection.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        else:
+            self._continue(body, more=True)
 
-    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]], length: int | None = None) -> None:
         """Make the head ready. It leaves with the first of the body, else as soon as the loop comes round.
 
         A client that waits for its 100 Continue may never send its body: its connection ends with the answer.
         """
         keep = self.keep and (self.ended or not self._expects)
-        length: int | None = None
         lines = []
         for name, value in headers:
             lowered = name.lower()
             if lowered not in _OURS:
-                lines.append(b"\r\n" + lowered + b": " + value)
+                lines.append(b"\r\n%b: %b" % (lowered, value))
             elif lowered == b"content-length":
                 if length is not None or not value.isdigit():
                     raise RuntimeError("the length of the body is not one number")
@@ -717,7 +712,8 @@ class Exchange:
         if not more:
             self.complete = True
             self.parts, self.size = [], 0
-            self.wake()
+            if self._news is not None:
+                self._news.set()
             self._connection.answered(self)
 
     def _flush(self) -> None:
