@@ -64,7 +64,7 @@ def test_the_scope_is_that_of_asgi(door):
         client.send(b"GET /c HTTP/1.0\r\n\r\n")
         client.answer()
     scope, old = (seen.scope for seen in door.seen)
-    assert scope["headers"] == [(b"host", b"v"), (b"x-a", b"1"), (b"x-a", b"2")]
+    assert scope["headers"] == ((b"host", b"v"), (b"x-a", b"1"), (b"x-a", b"2"))
     expected = {
         "type": "http",
         "http_version": "1.1",
@@ -77,7 +77,7 @@ def test_the_scope_is_that_of_asgi(door):
     }
     assert {name: scope[name] for name in expected} == expected
     assert old["http_version"] == "1.0"
-    assert old["headers"] == []
+    assert old["headers"] == ()
 
 
 def test_what_one_request_puts_into_its_state_the_next_does_not_see(door):

@@ -72,7 +72,7 @@ async def test_what_came_before_is_for_reading_and_nothing_is_passed_on_then():
         answer = await ask(up, place.url)
         take = Taker()
         stage.cues.put_nowait(b"ab")
-        while not answer._parts:
+        while not answer.parts:
             await asyncio.sleep(0)
         await answer.pass_on(take)
         assert (take.taken, await answer.read()) == ([], b"ab")

@@ -521,7 +521,7 @@ async def test_a_slow_reader_makes_its_provider_wait_and_gets_every_byte(talk):
         for pause in range(1 << 20):
             if pause % 200 == 3 and pause < 500:
                 await asyncio.sleep(IDLE * 1.5)
-            most = max(most, answer._held)
+            most = max(most, answer.held)
             part = await answer.read()
             if not part:
                 break
@@ -539,10 +539,10 @@ async def test_what_a_provider_can_send_to_a_reader_that_does_not_read_is_bounde
         answer = await ask(up, place.url)
         writer = place.peers[0].writer
         before = -1
-        while answer._held != before:
-            before = answer._held
+        while answer.held != before:
+            before = answer.held
             await asyncio.sleep(IDLE)
-        assert READ_AHEAD < answer._held <= READ_AHEAD + ONE_READ
+        assert READ_AHEAD < answer.held <= READ_AHEAD + ONE_READ
         assert writer.transport.get_write_buffer_size() > 0
         assert not place.peers[0].ended.is_set()
         answer.close()

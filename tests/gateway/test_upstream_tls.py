@@ -214,7 +214,7 @@ async def test_a_slow_reader_gets_every_byte_of_a_provider_that_hung_up_long_ago
         answer = await ask(up, place.url)
         await place.peers[0].ended.wait()
         await turns(100)
-        assert READ_AHEAD < answer._held <= READ_AHEAD + ONE_READ
+        assert READ_AHEAD < answer.held <= READ_AHEAD + ONE_READ
         assert await answer.whole(SIZE) == body
         answer.close()
 

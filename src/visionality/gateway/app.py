@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from visionality.core.call import Refusal
+from visionality.core.call import Headers, Refusal
 from visionality.gateway import device, metrics, minting, strangers
 from visionality.gateway.allowed import peer_of
 from visionality.gateway.authenticate import presented, principal_of, without_keys
@@ -81,21 +81,35 @@ class GatewayApp:
         self._cards = usage_card.UsageCards(self._gateway, writer_dsn)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
+        if scope["type"] == "lifespan":
             await lifespan(receive, send, self._start, self._stop)
-        else:
+            return
+        if scope["type"] != "http":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
-
-    async def _http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+            return
         method, headers = scope["method"], tuple(scope["headers"])
-        path, purpose = without_scope(scope["raw_path"].decode("latin-1"))
-        target = find(method, path, headers)
-        if target is not None:
-            await self._call(target, scope, receive, send, purpose)
-        elif any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
+        raw_path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+        path, purpose = without_scope(raw_path)
+        target = find(method, path, headers) or await self._otherwise(path, headers, scope, receive, send)
+        if target is None:
+            return
+        gateway, peer = self._gateway, peer_of(scope)
+        client = Client(receive, send, scope["state"][PRESENCE], gateway.deadlines.begin())
+        try:
+            call = Call(gateway, target, method, query, headers, client, raw_path, query, peer, purpose)
+            if self._spans is not None:
+                self._spans.heard(call.id, headers)
+            await call.run()
+        finally:
+            gateway.deadlines.end(client.deadline)
+
+    async def _otherwise(
+        self, path: str, headers: Headers, scope: dict[str, Any], receive: Receive, send: Send
+    ) -> Target | None:
+        """Answer what is on no route, but for a path without a meter that the caller may use: then its target."""
+        method = scope["method"]
+        if any(name == b"upgrade" and value.lower() == b"websocket" for name, value in headers):
             refusal = Refusal(
                 426, "upgrade_not_supported", "WebSockets are not served here: send the request over HTTP"
             )
@@ -111,30 +125,13 @@ class GatewayApp:
         elif method == "POST" and (way := _DERIVING.get(path)):
             await self._derive(way, scope, receive, send)
         elif (target := passed(method, path)) and await self._may_pass(target, scope):
-            await self._call(target, scope, receive, send, purpose)
+            return target
         else:
             refusal = Refusal(
                 404, "route_not_metered", f"{method} on this path is not metered here, so it is not served"
             )
             await refuse(send, spoken(path, headers), refusal, str(uuid7()))
-
-    async def _call(
-        self, target: Target, scope: dict[str, Any], receive: Receive, send: Send, purpose: str | None
-    ) -> None:
-        deadlines = self._gateway.deadlines
-        client = Client(receive, send, scope["state"][PRESENCE], deadlines.begin())
-        query = scope["query_string"].decode("latin-1")
-        try:
-            path, headers = scope["raw_path"].decode("latin-1"), tuple(scope["headers"])
-            peer = peer_of(scope)
-            call = Call(
-                self._gateway, target, scope["method"], query, headers, client, path, query, peer, purpose
-            )
-            if self._spans is not None:
-                self._spans.heard(call.id, headers)
-            await call.run()
-        finally:
-            deadlines.end(client.deadline)
+        return None
 
     async def _derive(self, way: Way, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         deadlines = self._gateway.deadlines

@@ -55,7 +55,10 @@ async def body(client: Client, headers: Headers, limit: int, seconds: float, now
             raise Refusal(415, "unsupported_encoding", "send the body without content-encoding")
     client.deadline.at = now + seconds
     try:
-        arrived, ended = await _within(client.receive, limit)
+        first = await client.receive()
+        if first.get("more_body") is False and len(first["body"]) <= limit:
+            return Arrived(first["body"], None, sha256(first["body"]).digest())
+        arrived, ended = await _within(client.receive, limit, first)
     except asyncio.CancelledError:
         if not client.deadline.caught():
             raise
@@ -69,28 +72,26 @@ async def body(client: Client, headers: Headers, limit: int, seconds: float, now
     raise _too_large(limit)
 
 
-async def _within(receive: Receive, limit: int) -> tuple[Arrived | None, bool]:
-    """The body, or None when it is larger, and whether all of it came. Raises ClientGone."""
+async def _within(receive: Receive, limit: int, message: Message) -> tuple[Arrived | None, bool]:
+    """The body that begins with a message, or None when it is larger, and whether all of it came. Raises ClientGone."""
     whole = BytesIO()  # which grows where it is, and gives away its bytes without a copy
     preview: Preview | None = None
     digest = sha256()
     size = 0
     while True:
-        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk, ended = message.get("body", b""), not message.get("more_body")
         size += len(chunk)
         if size > limit:
             return None, ended
-        if ended and size == len(chunk):
-            return Arrived(chunk, None, sha256(chunk).digest()), True
         digest.update(chunk)
         preview = preview or Preview()
         preview.add(chunk)
         whole.write(chunk)
         if ended:
             return Arrived(whole.getvalue(), preview if size > LARGE else None, digest.digest()), True
+        message = await receive()
 
 
 async def _swallow(receive: Receive, limit: int) -> None:
@@ -111,5 +112,4 @@ def _too_large(limit: int) -> Refusal:
 
 async def answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes) -> None:
     """A whole answer at once."""
-    headers = [*headers, (b"content-length", b"%d" % len(content))]
     await send({"type": "http.response.start", "status": status, "headers": headers, WHOLE: content})

@@ -7,12 +7,13 @@ What the application is given, and what it may send, is the same; the framing of
 
 import asyncio
 import logging
+import re
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 from urllib.parse import unquote
 
 import httptools
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 PRESENCE = "visionality.presence"
 """Where an ASGI scope's state holds the client's Presence."""
 WHOLE = "visionality.body"
-"""In ASGI's `http.response.start`: the whole body, after which nothing follows."""
+"""In ASGI's `http.response.start`: the whole body, after which nothing follows; its headers leave its length to us."""
 HEAD_LIMIT = 64 * 1024
 """Bytes that may come without a whole head or any of the body, give or take one AT_ONCE."""
 HEAD_SECONDS = 30.0
@@ -55,6 +56,9 @@ _HEEDED = frozenset({b"expect", b"host", b"transfer-encoding"})
 _OURS = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 _REFUSAL = b"\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
 _BREAKS = b"\r\n\0"
+_DIGITS = 15
+"""Of a length that is read here; a longer one is the parser's to read or to refuse."""
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n" % _DIGITS, re.IGNORECASE)
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 log = logging.getLogger("uvicorn.error")
@@ -80,6 +84,43 @@ class Presence:
             self.gone = True
             for watcher in list(self.watchers):
                 watcher()
+
+
+class _Head(NamedTuple):
+    """A request's head that the parser accepted, as its bytes around the length of its body, and what was read in it.
+
+    The same bytes around other digits mean the same but for that length. Of these heads one is kept per connection, and not longer:
+    there is a credential in it.
+    """
+
+    before: bytes
+    after: bytes
+    start: int
+    """Where the length stands."""
+    reach: int
+    """Where what is `after` a length ends at the latest."""
+    length: bytes
+    at: int
+    """The length's place among the headers."""
+    scope: dict[str, Any]
+
+    @classmethod
+    def of(cls, data: bytes, scope: dict[str, Any]) -> Self | None:
+        """The head of one request, of which nothing but the end may be missing in what was read. None where it is not for us to read."""
+        end = data.find(b"\r\n\r\n") + 4
+        found = _LENGTH.search(data, 0, end)
+        names = [name for name, _ in scope["headers"]]
+        if found is None or len(data) - end > int(found[1]) or b"upgrade" in names:
+            return None
+        (start, stop), at = found.span(1), names.index(b"content-length")
+        reach = start + _DIGITS + end - stop
+        return cls(data[:start], data[stop:end], start, reach, found[1], at, {**scope, "state": None})
+
+    def sized(self, length: bytes) -> Self:
+        """The same head before a body of another length."""
+        headers = list(self.scope["headers"])
+        headers[self.at] = (b"content-length", length)
+        return self._replace(length=length, scope={**self.scope, "headers": tuple(headers)})
 
 
 class Connection(asyncio.Protocol):
@@ -118,9 +159,13 @@ class Connection(asyncio.Protocol):
         self._expects = False
         self._in_head = True
         self._unread = 0
+        self._between = True
+        self._known: _Head | None = None
+        self._owed = 0
+        """Bytes of a body that the parser is not told of, because it was not of its head."""
         self._waiting: deque[bytes | memoryview] = deque()
         self._held = 0
-        self._paused = self._stopped = False
+        self.paused = self._stopped = False
         self._deaf = self._leaving = False
         self._defaults: list[tuple[bytes, bytes]] = []
         self._default_lines = b""
@@ -140,16 +185,20 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         self._deaf = True
         self._part()
+        self._known = None
         # Both know this connection, which would wait for the garbage collector.
         del self._parser, self.presence.pass_on
 
     def data_received(self, data: bytes) -> None:
-        if len(data) > AT_ONCE or self._paused:
+        if len(data) > AT_ONCE or self.paused:
             self._waiting.append(data)
             self._held += len(data)
             self._read_on()
-        else:
+        elif self._exchanges or not self._between:
             self._parse(data)
+        elif not self._repeats(data):
+            self._parse(data)
+            self._remember(data)
 
     def pause_writing(self) -> None:
         self.blocked = asyncio.Event()
@@ -178,6 +227,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._url, self._headers, self._expects, self._in_head = b"", [], False, True
+        self._between = False
         self._quiet = 0.0
 
     def on_url(self, url: bytes) -> None:
@@ -223,7 +273,7 @@ class Connection(asyncio.Protocol):
         if len(self._exchanges) == 1:
             self._begin(exchange)
         else:
-            self._balance()
+            self.balance()
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0
@@ -231,10 +281,10 @@ class Connection(asyncio.Protocol):
         if receiving is not None:
             receiving.add(body)
             if receiving.size > READ_AHEAD:
-                self._balance()
+                self.balance()
 
     def on_message_complete(self) -> None:
-        self._unread = 0
+        self._unread, self._between = 0, True
         receiving = self._receiving
         if receiving is not None:
             self._receiving = None
@@ -261,7 +311,7 @@ class Connection(asyncio.Protocol):
             "raw_path": raw_path,
             "query_string": query,
             "root_path": "",
-            "headers": self._headers,
+            "headers": tuple(self._headers),
             "client": self._client,
             "server": self._server,
             "state": self._state.copy(),
@@ -270,7 +320,9 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------ reading
 
     def _parse(self, data: "bytes | memoryview") -> None:
-        if self._deaf:
+        if self._owed and not self._deaf:
+            data = self._rest(data)
+        if self._deaf or not data:
             return
         self._unread += len(data)
         try:
@@ -282,6 +334,47 @@ class Connection(asyncio.Protocol):
             self._refuse(400, b"Invalid HTTP request received.")
         if self._unread > HEAD_LIMIT and not self._deaf:
             self._refuse(431, b"")
+
+    def _repeats(self, data: bytes) -> bool:
+        """Begin a request without asking the parser, which is between two: its head is known, and nothing comes after it."""
+        known = self._known
+        if known is None or self._deaf or not data.startswith(known.before):
+            return False
+        end = data.find(known.after, known.start, known.reach)
+        length = data[known.start : end]
+        if end < 0 or not length.isdigit():
+            return False
+        body = data[end + len(known.after) :]
+        owed = int(length) - len(body)
+        if owed < 0:
+            return False
+        if length != known.length:
+            self._known = known = known.sized(length)
+        self._quiet, self._unread, self._owed = 0.0, 0, owed
+        exchange = Exchange(self, {**known.scope, "state": self._state.copy()}, not self._leaving, False)
+        if body:
+            exchange.parts, exchange.size = [body], len(body)
+        self._exchanges.append(exchange)
+        if owed:
+            self._receiving, self._between = exchange, False
+        else:
+            self._deaf, exchange.ended = not exchange.keep, True
+        self._begin(exchange)
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        """Keep the head of what was parsed just now, if this began one request that its length ends and nothing changes."""
+        if len(self._exchanges) == 1 and self._exchanges[0].keep and not (self._expects or self._in_head):
+            self._known = _Head.of(data, self._exchanges[0].scope)
+
+    def _rest(self, data: "bytes | memoryview") -> "bytes | memoryview":
+        """Take what is owed of a body; what comes after it."""
+        body = bytes(data[: self._owed])
+        self._owed -= len(body)
+        self.on_body(body)
+        if not self._owed:
+            self.on_message_complete()
+        return data[len(body) :]
 
     def _read_plainly(self, data: "bytes | memoryview", end: int) -> None:
         """Read a head that asks for another protocol once more, as one that does not, and then what came after it.
@@ -297,7 +390,7 @@ class Connection(asyncio.Protocol):
             start = b"%b %b HTTP/%b\r\n" % (method, self._url, version.encode())
             self._parser = _parser(self)
             self._parser.feed_data(b"".join([start, *lines, b"\r\n"]))
-            self._headers[:] = headers
+            self._exchanges[-1].scope["headers"] = tuple(headers)
             data = data[end:]
             try:
                 self._parser.feed_data(data)
@@ -309,7 +402,7 @@ class Connection(asyncio.Protocol):
     def _read_on(self) -> None:
         """Parse what has come, until the client must wait. A little more may come then, or we would not see it leave."""
         waiting = self._waiting
-        while waiting and not self._paused:
+        while waiting and not self.paused:
             data = memoryview(waiting.popleft())
             if len(data) > AT_ONCE:
                 waiting.appendleft(data[AT_ONCE:])
@@ -324,19 +417,14 @@ class Connection(asyncio.Protocol):
             else:
                 self.transport.resume_reading()
 
-    def _balance(self) -> None:
+    def balance(self) -> None:
         """Read on, or make the client wait: for its earlier request, or for its body to be taken."""
         receiving = self._receiving
         paused = len(self._exchanges) > 1 or (receiving is not None and receiving.size > READ_AHEAD)
-        if paused != self._paused:
-            self._paused = paused
+        if paused != self.paused:
+            self.paused = paused
             if not paused:
                 self._read_on()
-
-    def taken(self) -> None:
-        """The application has taken what came of a body."""
-        if self._paused:
-            self._balance()
 
     # ------------------------------------------------------------------ the exchanges, in order
 
@@ -370,8 +458,8 @@ class Connection(asyncio.Protocol):
             self.end()
         elif self._leaving:
             self.loop.call_later(LAST_REQUEST, self._leave)
-        if self._paused:
-            self._balance()
+        if self.paused:
+            self.balance()
 
     def shutdown(self) -> None:
         """End after what is being answered now; uvicorn calls it once."""
@@ -432,7 +520,7 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
         elif is_sending:
             self.transport.write_eof()
-            self._balance()
+            self.balance()
         else:
             self.transport.close()
 
@@ -448,12 +536,12 @@ class Exchange:
         "_left",
         "_mute",
         "_news",
-        "_parts",
-        "_scope",
         "_told",
         "complete",
         "ended",
         "keep",
+        "parts",
+        "scope",
         "size",
         "started",
         "task",
@@ -461,9 +549,9 @@ class Exchange:
 
     def __init__(self, connection: Connection, scope: dict[str, Any], keep: bool, expects: bool) -> None:
         self._connection = connection
-        self._scope = scope
+        self.scope = scope
         self._expects = expects
-        self._parts: list[bytes] = []
+        self.parts: list[bytes] = []
         self._news: asyncio.Event | None = None
         self._head = b""
         self._left: int | None = 0
@@ -483,7 +571,7 @@ class Exchange:
     def add(self, body: bytes) -> None:
         """Take a part of the body; one that nobody will read any more is dropped."""
         if not self.complete:
-            self._parts.append(body)
+            self.parts.append(body)
             self.size += len(body)
             self.wake()
 
@@ -496,7 +584,7 @@ class Exchange:
     async def run(self) -> None:
         connection = self._connection
         try:
-            await connection.app(self._scope, self.receive, self.send)
+            await connection.app(self.scope, self.receive, self.send)
         except BaseException:
             log.exception("Exception in ASGI application\n")
         else:
@@ -524,19 +612,16 @@ class Exchange:
             self._expects = False
             connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not (connection.presence.gone or self.complete):
-            if self._parts or (self.ended and not self._told):
-                return self._taken()
+            parts, ended = self.parts, self.ended
+            if parts or (ended and not self._told):
+                self.parts, self.size, self._told = [], 0, ended
+                if connection.paused:
+                    connection.balance()  # which may bring more at once
+                return {"type": "http.request", "body": b"".join(parts), "more_body": not ended}
             self._news = self._news or asyncio.Event()
             self._news.clear()
             await self._news.wait()
         return {"type": "http.disconnect"}
-
-    def _taken(self) -> dict[str, Any]:
-        parts, ended = self._parts, self.ended
-        self._parts, self.size, self._told = [], 0, ended
-        self._connection.taken()  # which may bring more at once
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        return {"type": "http.request", "body": body, "more_body": not ended}
 
     async def send(self, message: Any) -> None:
         """ASGI's `http.response.start` and `http.response.body`. Raises RuntimeError for what no answer can be."""
@@ -547,11 +632,12 @@ class Exchange:
             return
         kind = message["type"]
         if kind == "http.response.start" and not self.started:
-            self._start(message["status"], message.get("headers", ()))
             whole = message.get(WHOLE)
             if whole is None:
+                self._start(message["status"], message.get("headers", ()))
                 connection.loop.call_soon(self._flush)
             else:
+                self._start(message["status"], message["headers"], len(whole))
                 self._continue(whole, more=False)
         elif kind == "http.response.body" and self.started and not self.complete:
             self._continue(message.get("body", b""), more=message.get("more_body", False))
@@ -562,20 +648,22 @@ class Exchange:
         """The same as `send` for a piece that is not the last, without waiting for the client. Raises RuntimeError."""
         if not self.started or self.complete:
             raise RuntimeError("a piece of an answer is out of order")
-        self._continue(body, more=True)
+        if self._chunked and body and not self._head:
+            self._connection.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+        else:
+            self._continue(body, more=True)
 
-    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]], length: int | None = None) -> None:
         """Make the head ready. It leaves with the first of the body, else as soon as the loop comes round.
 
         A client that waits for its 100 Continue may never send its body: its connection ends with the answer.
         """
         keep = self.keep and (self.ended or not self._expects)
-        length: int | None = None
         lines = []
         for name, value in headers:
             lowered = name.lower()
             if lowered not in _OURS:
-                lines.append(b"\r\n" + lowered + b": " + value)
+                lines.append(b"\r\n%b: %b" % (lowered, value))
             elif lowered == b"content-length":
                 if length is not None or not value.isdigit():
                     raise RuntimeError("the length of the body is not one number")
@@ -592,13 +680,13 @@ class Exchange:
 
     def _framing(self, status: int, length: int | None, keep: bool) -> bytes:
         """How the body ends, as the last lines of the head say it (RFC 9112, 6.3)."""
-        self._mute = self._scope["method"] == "HEAD"
+        self._mute = self.scope["method"] == "HEAD"
         said = b"\r\ncontent-length: %d" % length if length is not None and status != 204 else b""
         if self._mute or status in _BODILESS:
             self._left = 0
         elif length is not None:
             self._left = length
-        elif self._scope["http_version"] == "1.1":
+        elif self.scope["http_version"] == "1.1":
             self._chunked, said = True, b"\r\ntransfer-encoding: chunked"
         else:
             self._left, keep = None, False
@@ -623,8 +711,9 @@ class Exchange:
             self._connection.transport.write(data)
         if not more:
             self.complete = True
-            self._parts, self.size = [], 0
-            self.wake()
+            self.parts, self.size = [], 0
+            if self._news is not None:
+                self._news.set()
             self._connection.answered(self)
 
     def _flush(self) -> None:

@@ -6,7 +6,7 @@ within bounds (drain) or ended at once (cancel), by the provider's policy.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -119,13 +119,13 @@ class Forwarder:
             answer.close()
             raise
 
-    async def _send(self, body: bytes) -> Answer:
+    def _send(self, body: bytes) -> Awaitable[Answer]:
         upstream, request = self.upstream, self.request
         target = f"{request.path}?{request.query}" if request.query else request.path
         headers = upwards(request.headers, self.target.provider.sends)
         if upstream.signer is not None:
             headers += upstream.signer.headers(request.method, target, headers, body)
-        return await self.gateway.upstream.send(
+        return self.gateway.upstream.send(
             upstream.base_url, upstream.credential, request.method, target, headers, body
         )
 
@@ -197,7 +197,8 @@ class Forwarder:
 
     def _passed_on(self, reader: StreamReader, chunk: bytes) -> bool:
         """Let the client have it at once; whether the next piece may go the same way."""
-        out = self._for_client(reader, chunk)
+        has_begun = self.exchange.first_byte_at is not None and not self._gone
+        out = reader.feed(chunk) if has_begun else self._for_client(reader, chunk)
         client_follows = not out or self.client.presence.pass_on(out)
         return client_follows and not reader.complete
 

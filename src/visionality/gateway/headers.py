@@ -66,25 +66,22 @@ def upwards(headers: Headers, sends: Headers = ()) -> Headers:
 
     What `sends` names stands in place of the client's own.
     """
-    listed = {
-        token.strip().lower()
-        for name, value in headers
-        if name == b"connection"
-        for token in value.split(b",")
-    }
-    listed.update([name for name, _ in sends])
-    not_up = _NOT_UP | listed if listed else _NOT_UP
-    kept = tuple(
-        [
-            header
-            for header in headers
-            if header[0] not in not_up
-            and not header[0].startswith(_NOT_UP_PREFIXES)
-            and _HANDLE not in header[1]
-            and _ENVELOPE not in header[1]
-        ]
-    )
-    return kept + sends
+    listed = {name for name, _ in sends} if sends else set()
+    kept = []
+    for header in headers:
+        name, value = header
+        if name == b"connection":
+            listed.update([token.strip().lower() for token in value.split(b",")])
+        elif (
+            name not in _NOT_UP
+            and not name.startswith(_NOT_UP_PREFIXES)
+            and _HANDLE not in value
+            and _ENVELOPE not in value
+        ):
+            kept.append(header)
+    if listed:
+        kept = [header for header in kept if header[0] not in listed]
+    return (*kept, *sends)
 
 
 def downwards(headers: Headers, request_id: str) -> list[tuple[bytes, bytes]]:

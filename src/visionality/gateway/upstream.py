@@ -89,9 +89,9 @@ class Upstream:
         kept = origin.kept()
         if kept is not None:
             with suppress(_Stale):
-                return await kept.ask(head, body)
+                return await kept.ask(head, body).come()
         link = await origin.connect(self._connect_timeout, self._idle_timeout)
-        return await link.ask(head, body)
+        return await link.ask(head, body).come()
 
     def _origin(self, base_url: str, credential: tuple[bytes, bytes]) -> "_Origin":
         try:
@@ -118,13 +118,13 @@ class Answer:
 
     __slots__ = (
         "_fault",
-        "_held",
         "_link",
-        "_parts",
         "_taker",
         "_waiter",
         "ended",
         "headers",
+        "held",
+        "parts",
         "status",
         "waiting_since",
     )
@@ -133,23 +133,24 @@ class Answer:
         self.status = 0
         self.headers: Headers = ()
         self.ended = False
-        self.waiting_since: float | None = None
+        self.waiting_since = 0.0
+        self.parts: list[bytes] = []
+        self.held = 0
+        """Bytes of the parts."""
         self._link = link
-        self._parts: list[bytes] = []
-        self._held = 0
         self._fault: Exception | None = None
         self._taker: Taker | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     async def read(self) -> bytes:
         """What has come since the last read, at least a byte; nothing at the end. Raises UpstreamBroke."""
-        while not self._parts:
+        while not self.parts:
             if self._fault is not None:
                 raise self._fault
             if self.ended:
                 return b""
             await self._more()
-        return self._taken()
+        return self.taken()
 
     async def pass_on(self, take: "Taker") -> None:
         """Give `take` what comes, the moment it comes, until it answers False or nothing more will come.
@@ -159,7 +160,7 @@ class Answer:
         """
         self._taker = take
         try:
-            while self._taker is not None and not (self._parts or self.ended or self._fault):
+            while self._taker is not None and not (self.parts or self.ended or self._fault):
                 await self._more()
         finally:
             self._taker = None
@@ -167,12 +168,13 @@ class Answer:
     async def whole(self, limit: int) -> bytes:
         """All of the body. Raises UpstreamBroke, also for one of more than `limit` bytes."""
         parts, size = [], 0
-        while part := await self.read():
+        while not self.ended or self.parts:
+            part = await self.read()
             parts.append(part)
             size += len(part)
             if size > limit:
                 raise UpstreamBroke(f"the provider's answer is larger than {limit} bytes")
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
     def close(self) -> None:
         """End the connection, whatever is still to come."""
@@ -183,52 +185,52 @@ class Answer:
         self._link.release(self)
 
     async def come(self) -> "Answer":
-        """Itself, once its head is there. Raises UpstreamBroke."""
-        while not self.status:
-            if self._fault is not None:
-                raise self._fault
-            await self._more()
+        """Itself, once its head is there. Its connection ends when that does not come. Raises UpstreamBroke."""
+        try:
+            while not self.status and self._fault is None:
+                await self._more()
+        except BaseException:
+            self._link.abort()
+            raise
+        if self._fault is not None and not self.status:
+            self._link.abort()
+            raise self._fault
         return self
 
-    async def _more(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _more(self) -> asyncio.Future[None]:
+        """What to wait for until more came, or will not."""
+        loop = self._link.loop
         self.waiting_since = loop.time()
-        self._waiter = loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = self.waiting_since = None
+        self._waiter = waiter = loop.create_future()
+        return waiter
 
-    def add(self, part: bytes) -> bool:
-        """Take a part of the body; whether the reader is too far behind."""
-        self._parts.append(part)
-        self._held += len(part)
-        return self._held > READ_AHEAD
+    def since(self, now: float) -> float:
+        """Since when, on the loop's clock, somebody has waited for the provider; `now` when nobody does."""
+        waits = self._waiter is not None and not self._waiter.done()
+        return self.waiting_since if waits else now
 
-    def came(self, now: float) -> None:
-        """All that one read brought is there; `now` is the loop's time."""
-        if self._taker is not None:
-            self.waiting_since = now
-            if self._parts and not self._is_passed():
+    def came(self) -> None:
+        """All that one read brought is there."""
+        taker = self._taker
+        if taker is not None:
+            self.waiting_since = self._link.loop.time()
+            try:
+                goes_on = not self.parts or taker(self.taken())
+            except Exception as error:  # noqa: BLE001 -- it is raised where somebody waits for it
+                self._fault, goes_on = error, False
+            if not goes_on:
                 self._taker = None
-            if self._taker is not None and not self.ended and self._fault is None:
+            elif not self.ended and self._fault is None:
                 return
         self.wake()
 
-    def _is_passed(self) -> bool:
-        assert self._taker is not None
-        try:
-            return self._taker(self._taken())
-        except Exception as error:  # noqa: BLE001 -- it is raised where somebody waits for it
-            self._fault = error
-            return False
-
-    def _taken(self) -> bytes:
-        parts, self._parts = self._parts, []
-        if self._held > READ_AHEAD:
+    def taken(self) -> bytes:
+        """What has come, which is then no longer here."""
+        parts, self.parts = self.parts, []
+        if self.held > READ_AHEAD:
             self._link.resume(self)
-        self._held = 0
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        self.held = 0
+        return b"".join(parts)
 
     def fail(self, fault: UpstreamBroke) -> None:
         if not self.ended and self._fault is None:
@@ -250,7 +252,7 @@ class _Link(asyncio.Protocol):
     def __init__(self, links: set["_Link"], idle: list["_Link"], patience: float) -> None:
         self._links, self._idle, self._patience = links, idle, patience
         self._parser = httptools.HttpResponseParser(self)
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._wire: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -265,7 +267,7 @@ class _Link(asyncio.Protocol):
     def begin(self, transport: asyncio.Transport, wire: asyncio.Transport) -> None:
         self._transport, self._wire = transport, wire
         self._links.add(self)
-        self._timer = self._loop.call_later(min(self._patience, KEEP_ALIVE), self._look)
+        self._timer = self.loop.call_later(min(self._patience, KEEP_ALIVE), self._look)
         if sys.platform != "win32":  # which has no poll()
             self._arrivals = select.poll()
             self._arrivals.register(wire.get_extra_info("socket"), select.POLLIN)
@@ -279,8 +281,8 @@ class _Link(asyncio.Protocol):
             return False
         return sys.platform == "win32" or not self._arrivals.poll(0)
 
-    async def ask(self, head: bytes, body: bytes) -> Answer:
-        """Send a request; its answer, once the head is there. Raises UpstreamBroke."""
+    def ask(self, head: bytes, body: bytes) -> Answer:
+        """Send a request. Its answer is still to come."""
         assert self._transport is not None
         self._answer = answer = Answer(self)
         self._calls += 1
@@ -290,11 +292,7 @@ class _Link(asyncio.Protocol):
             self._transport.write(head + body)
         else:
             self._transport.writelines((head, body))
-        try:
-            return await answer.come()
-        except BaseException:
-            self.abort()
-            raise
+        return answer
 
     def release(self, answer: Answer) -> None:
         if self._answer is not answer or self._wire is None:
@@ -304,8 +302,9 @@ class _Link(asyncio.Protocol):
         if not idle or self._wire.get_write_buffer_size():
             self.abort()
             return
-        self._resume()
-        self._idle_since = self._loop.time()
+        if self._paused:
+            self._resume()
+        self._idle_since = self.loop.time()
         self._idle.append(self)
 
     def close(self, answer: Answer) -> None:
@@ -351,7 +350,7 @@ class _Link(asyncio.Protocol):
             )
         if self._spoiled:
             self.abort()
-        answer.came(self._loop.time())
+        answer.came()
 
     def eof_received(self) -> None:
         """The provider hung up in good order; with TLS that is its word, not just the end of TCP (RFC 9112 section 9.8)."""
@@ -381,14 +380,14 @@ class _Link(asyncio.Protocol):
 
         The time that an answer waits for its own reader is not the provider's.
         """
-        now, answer = self._loop.time(), self._answer
+        now, answer = self.loop.time(), self._answer
         if answer is None:
             patience, since = KEEP_ALIVE, self._idle_since
         else:
-            patience, since = self._patience, now if answer.waiting_since is None else answer.waiting_since
+            patience, since = self._patience, answer.since(now)
         left = since + patience - now
         if left > 0:
-            self._timer = self._loop.call_later(min(left, self._patience, KEEP_ALIVE), self._look)
+            self._timer = self.loop.call_later(min(left, self._patience, KEEP_ALIVE), self._look)
             return
         if answer is not None:
             what = "stopped sending" if answer.status else "did not answer"
@@ -423,20 +422,28 @@ class _Link(asyncio.Protocol):
         assert self._answer is not None
         self._in_head = False
         self._unread = 0
-        codings = [value for name, value in self._headers if name == b"transfer-encoding"]
-        if codings and ([coding.lower() for coding in codings], self._parser.get_http_version()) != _CHUNKED:
+        codings, is_sized = [], False
+        for name, value in self._headers:
+            if name == b"transfer-encoding":
+                codings.append(value.lower())
+            elif name == b"content-length":
+                is_sized = True
+        if codings and (codings, self._parser.get_http_version()) != _CHUNKED:
             self._spoil("the provider's answer has a transfer coding other than chunked of HTTP/1.1")
             return
-        self._until_close = not codings and not any(name == b"content-length" for name, _ in self._headers)
+        self._until_close = not codings and not is_sized
         self._answer.status, self._answer.headers = status, tuple(self._headers)
 
     def on_body(self, body: bytes) -> None:
         if self._spoiled:
             return
         self._unread = 0
-        assert self._answer is not None
-        assert self._wire is not None
-        if self._answer.add(body) and not self._paused:
+        answer = self._answer
+        assert answer is not None
+        answer.parts.append(body)
+        answer.held += len(body)
+        if answer.held > READ_AHEAD and not self._paused:
+            assert self._wire is not None
             self._paused = True
             self._wire.pause_reading()
 
@@ -501,31 +508,32 @@ class _Origin:
     proxy: _Proxy | None
     links: set[_Link] = field(default_factory=set)
     idle: list[_Link] = field(default_factory=list)
-    _before: bytes = b""
+    _before: str = ""
     _fixed: tuple[bytes, ...] = ()
 
     def __post_init__(self) -> None:
-        self._before = self.place.path.encode("ascii")
+        self._before = self.place.path
+        self._before.encode("ascii")  # or it is no address
         lines = [b"host: " + self.place.authority.encode(), b"accept-encoding: identity"]
         if self.credential[0]:  # a signed request has its own
             lines.append(b"%b: %b" % self.credential)
         if self.proxy is not None and not self.place.tls:
-            self._before = f"http://{self.place.authority}".encode() + self._before
+            self._before = f"http://{self.place.authority}{self._before}"
             lines += self.proxy.credential
         self._fixed = tuple(lines)
 
     def head(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
         """The bytes of a request's head. Raises UpstreamUnreachable when what it is made of would end a line."""
         try:
-            lines = [b"%b %b%b HTTP/1.1" % (method.encode(), self._before, target.encode("latin-1"))]
+            start = f"{method} {self._before}{target} HTTP/1.1".encode("latin-1")
         except UnicodeEncodeError:
             raise UpstreamUnreachable("its path has characters that HTTP does not know") from None
-        lines += self._fixed
-        lines += [b"%b: %b" % header for header in headers]
+        lines = [start, *self._fixed, *[b"%b: %b" % header for header in headers]]
+        ends = len(lines) + 1
         if body or method != "GET":
             lines.append(b"content-length: %d" % len(body))
+            ends += 1
         head = b"\r\n".join([*lines, b"", b""])
-        ends = len(lines) + 1
         if head.count(b"\r") != ends or head.count(b"\n") != ends or " " in target:
             raise UpstreamUnreachable(
                 "its path, key or headers have a line break in them, or its path a space"
