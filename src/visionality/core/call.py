@@ -104,7 +104,7 @@ class Refusal(Exception):
 
 def clean(text: object, limit: int) -> str | None:
     """A foreign string as a row may keep it: no control characters, at most `limit` long; None if it is no string."""
-    if not isinstance(text, str) or not text:
+    if type(text) is not str or not text:
         return None
     text = text[:limit]
     if text.isprintable():
@@ -115,7 +115,7 @@ def clean(text: object, limit: int) -> str | None:
 def asked_model(document: Mapping[str, Any]) -> str:
     """The model a body names. Raises Refusal when it names none or no sane one."""
     model = document.get("model")
-    if not isinstance(model, str) or clean(model, 200) != model:
+    if type(model) is not str or clean(model, 200) != model:
         raise Refusal(400, "bad_request", "`model` must be a printable string of 1 to 200 characters")
     return model
 
@@ -124,6 +124,6 @@ def token_limit(value: object, name: str) -> int | None:
     """A client's output limit. Raises Refusal when it is there and no positive number."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
+    if type(value) is not int or not 0 < value < 2**31:
         raise Refusal(400, "bad_request", f"`{name}` must be a positive integer")
     return value

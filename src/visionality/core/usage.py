@@ -90,7 +90,9 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def total_input_tokens(self) -> int:
         """Fresh and cached input: what long-context thresholds are measured on."""
-        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+        fresh = self.in_text + self.in_image + self.in_audio + self.in_video + self.in_tool + self.embed
+        read = self.cache_read + self.cache_read_audio + self.cache_read_image
+        return fresh + read + self.cache_write_5m + self.cache_write_1h + self.cache_write_other
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(*(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__))

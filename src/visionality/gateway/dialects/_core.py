@@ -129,18 +129,17 @@ def raw_text(reported: Mapping[str, Any]) -> str | None:
 
 def counts_of(reported: object, names: tuple[str, ...], problems: list[str]) -> list[int]:
     """The members of a report in this order, 0 for one that is not there or is no count; the latter is a problem."""
-    if not isinstance(reported, dict):
+    if type(reported) is not dict:
         return [0] * len(names)
     counts = []
     for name in names:
-        value = reported.get(name)
-        if value is None:
-            number = 0
-        elif (known := counted(value)) is not None:
-            number = known
-        else:
-            problems.append(f"{name} is no count")
-            number = 0
+        number = 0
+        if name in reported and (value := reported[name]) is not None:
+            known = counted(value)
+            if known is None:
+                problems.append(f"{name} is no count")
+            else:
+                number = known
         counts.append(number)
     return counts
 
@@ -158,7 +157,9 @@ def stated_cost(reported: Mapping[str, Any]) -> Decimal | None:
     With a key of the customer's own (`is_byok`), `cost` is only the reseller's fee: what that key's vendor charges is
     added, and without it nothing is stated. The same field is there on other calls too, where `cost` covers it.
     """
-    cost = stated_usd(reported.get("cost"))
+    if "cost" not in reported:
+        return None
+    cost = stated_usd(reported["cost"])
     if reported.get("is_byok") is not True:
         return cost
     details = reported.get("cost_details")

@@ -15,7 +15,7 @@ import msgspec
 from visionality.core.call import Ask, Headers, Request, asked_model, clean, token_limit
 from visionality.core.sse import Events, payload, with_payload
 from visionality.core.tokens import estimated_tokens
-from visionality.core.usage import Metered, Usage, UsageSource, count, counted
+from visionality.core.usage import Metered, Usage, UsageSource, counted
 from visionality.gateway.dialects._core import (
     EMITTED_LIMIT,
     NOT_JSON,
@@ -48,6 +48,7 @@ _FINISH = re.compile(rb'"finish_reason"\s*:\s*"([a-z_]{1,40})"')
 _NULL = re.compile(rb'"usage"\s*:\s*null(?=\s*[,}])')
 _NULL_LAST = b',"usage":null}\n\n'
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_TOTALS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _IN = ("cached_tokens", "cache_write_tokens", "audio_tokens", "image_tokens")
 _OUT = ("reasoning_tokens", "audio_tokens", "rejected_prediction_tokens")
 
@@ -58,9 +59,11 @@ class ChatCompletions(OpenAIErrors, JsonOverSse):
     name = "chat_completions"
 
     def ask(self, document: Mapping[str, Any], model: str | None = None) -> Ask:
-        limits = [token_limit(document.get(name), name) for name in _LIMITS]
-        limit = max((given for given in limits if given), default=None)
-        choices = token_limit(document.get("n"), "n") or 1
+        limit = None
+        for name in _LIMITS:
+            if name in document and (given := token_limit(document[name], name)):
+                limit = max(given, limit or 0)
+        choices = (token_limit(document["n"], "n") or 1) if "n" in document else 1
         options = document.get("stream_options")
         stream = document.get("stream") is True
         included = not stream or (isinstance(options, dict) and options.get("include_usage") is True)
@@ -264,35 +267,35 @@ def _metered(
 
 
 def _tier(answer: Mapping[str, Any]) -> dict[str, str]:
-    tier = clean(answer.get("service_tier"), 40)
+    tier = clean(answer["service_tier"], 40) if "service_tier" in answer else None
     return {"service_tier": tier} if tier else {}
 
 
 def _usage(reported: Mapping[str, Any]) -> tuple[Usage, str | None]:
     """The disjoint buckets of a report, and what in it contradicts itself."""
     problems: list[str] = []
-    prompt, completion = count(reported.get("prompt_tokens")), count(reported.get("completion_tokens"))
-    (total,) = counts_of(reported, ("total_tokens",), problems)
+    prompt, completion, total = counts_of(reported, _TOTALS, problems)
     cached, written, audio, image = counts_of(reported.get("prompt_tokens_details"), _IN, problems)
     reasoning, spoken, rejected = counts_of(reported.get("completion_tokens_details"), _OUT, problems)
     if reasoning and total == prompt + completion + reasoning:
         completion += reasoning  # vendors that count reasoning beside `completion_tokens` (xAI)
+    fresh, said = prompt - cached - written - audio - image, completion - reasoning - spoken - rejected
     usage = Usage(
-        in_text=max(0, prompt - cached - written - audio - image),
+        in_text=max(0, fresh),
         in_image=image,
         in_audio=audio,
         cache_read=cached,
         cache_write_other=written,
-        out_text=max(0, completion - reasoning - spoken - rejected),
+        out_text=max(0, said),
         out_reasoning=reasoning,
         out_audio=spoken,
         out_rejected_prediction=rejected,
     )
     if not prompt:
         problems.append("no input is reported")
-    if usage.total_input_tokens != prompt:
+    if fresh < 0:
         problems.append(f"the input adds up to {usage.total_input_tokens}, prompt_tokens says {prompt}")
-    if usage.output_tokens != completion:
+    if said < 0:
         problems.append(f"the output adds up to {usage.output_tokens}, completion_tokens says {completion}")
     if total != prompt + completion and counted(reported.get("total_tokens")) is not None:
         problems.append(f"input and output add up to {prompt + completion}, total_tokens says {total}")

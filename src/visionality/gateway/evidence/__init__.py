@@ -1,6 +1,8 @@
 """What a request says about the work it is for, read by one file per client (docs/reference/attribution.md)."""
 
 from collections.abc import Mapping
+from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,11 +24,11 @@ from visionality.gateway.evidence import (
     opencode,
     qwen_code,
 )
-from visionality.gateway.evidence.said import Found, Said, heard
+from visionality.gateway.evidence.said import HEADS, Found, Said, Told, heard
 
 __all__ = ["CLIENTS", "Found", "Said", "found", "heard", "read"]
 
-CLIENTS = (
+_BY_HEADERS = (
     claude_code,
     codex,
     copilot_cli,
@@ -38,10 +40,10 @@ CLIENTS = (
     mistral_vibe,
     qwen_code,
     cline,
-    continue_cli,
-    aider,
 )
-"""Those that a header tells before those that only their instructions tell."""
+_BY_INSTRUCTIONS = (cline, continue_cli, aider)
+CLIENTS = (*_BY_HEADERS, *_BY_INSTRUCTIONS[1:])
+"""Those that a header tells before those that only their instructions tell; Cline is told by either."""
 _NOBODY = Found()
 
 
@@ -59,8 +61,18 @@ def found(request: Said) -> Found:
 
 def _by_client(request: Said) -> Found | None:
     one: Found | None
-    for client in CLIENTS:
+    client = _sender(request.told)
+    if client is not None:
+        one = client.read(request)
+        return one
+    for client in _BY_INSTRUCTIONS if request.system else ():
         one = client.read(request)
         if one is not None:
             return one
     return None
+
+
+@lru_cache(HEADS)
+def _sender(told: Told) -> ModuleType | None:
+    """The reader of the client that a head is known by."""
+    return next((client for client in _BY_HEADERS if client.sends(told)), None)

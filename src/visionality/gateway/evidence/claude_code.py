@@ -11,6 +11,7 @@ from visionality.core.attribution import Evidence
 from visionality.gateway.evidence.said import (
     Found,
     Said,
+    Told,
     behind,
     block,
     environment,
@@ -37,16 +38,21 @@ _TITLES = (
 _COMMAND_TAGS = ("<command-message>", "<command-name>")
 
 
+def sends(told: Told) -> bool:
+    """Whether these headers are its own."""
+    return told.agent.startswith("claude-cli/")
+
+
 def read(said: Said) -> Found | None:
     """What it said, or None when it is another client."""
-    if not said.agent.startswith("claude-cli/"):
+    if not sends(said.told):
         return None
     is_title = said.begins(*_TITLES) and not said.has_tools()
     return Found(
         CLIENT,
-        version(said.agent),
-        _session(said.headers, said.document),
-        is_subagent="x-claude-code-agent-id" in said.headers
+        version(said.told.agent),
+        _session(said.told.headers, said.document),
+        is_subagent="x-claude-code-agent-id" in said.told.headers
         or any(
             "cc_is_subagent=true" in each
             for each in said.system

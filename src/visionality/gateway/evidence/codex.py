@@ -11,6 +11,7 @@ from visionality.core.remote import normalised
 from visionality.gateway.evidence.said import (
     Found,
     Said,
+    Told,
     commit_hash,
     environment,
     json_object,
@@ -26,18 +27,25 @@ _CONFIDENCE_OF_A_DIRECTORY = 50
 _MOST_WORKSPACES = 4
 
 
+def sends(told: Told) -> bool:
+    """Whether these headers are its own."""
+    return told.agent.startswith(("codex_", "codex-")) or told.headers.get("originator", "").startswith(
+        "codex"
+    )
+
+
 def read(said: Said) -> Found | None:
     """What it said, or None when it is another client."""
-    if not said.agent.startswith(("codex_", "codex-")) and not said.headers.get("originator", "").startswith(
-        "codex"
-    ):
+    if not sends(said.told):
         return None
-    helper = said.headers.get("x-openai-subagent", "")
+    helper = said.told.headers.get("x-openai-subagent", "")
     return Found(
         CLIENT,
-        version(said.agent),
+        version(said.told.agent),
         session(
-            said.headers.get("session-id") or said.headers.get("session_id") or said.headers.get("thread-id")
+            said.told.headers.get("session-id")
+            or said.told.headers.get("session_id")
+            or said.told.headers.get("thread-id")
         ),
         is_subagent=bool(helper),
         command=helper[:40],
@@ -47,7 +55,7 @@ def read(said: Said) -> Found | None:
 
 def _turn(said: Said) -> tuple[Evidence, ...]:
     """The remote and the commit of each workspace."""
-    metadata = json_object(said.headers.get(_METADATA))
+    metadata = json_object(said.told.headers.get(_METADATA))
     if not isinstance(metadata.get("workspaces"), dict):
         mirrored = said.document.get("client_metadata")
         metadata = json_object(mirrored.get(_METADATA)) if isinstance(mirrored, dict) else {}

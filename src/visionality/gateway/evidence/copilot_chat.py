@@ -4,6 +4,7 @@ from visionality.core.remote import normalised
 from visionality.gateway.evidence.said import (
     Found,
     Said,
+    Told,
     environment,
     last_user_texts,
     leading_block,
@@ -19,9 +20,14 @@ _ITS_OWN = ("context", "editorContext")
 """Blocks that it writes before the repository's, without anything of a file in them."""
 
 
+def sends(told: Told) -> bool:
+    """Whether these headers are its own."""
+    return told.agent.lower().startswith("githubcopilotchat/")
+
+
 def read(said: Said) -> Found | None:
     """What it said, or None when it is another client."""
-    if not said.agent.lower().startswith("githubcopilotchat/"):
+    if not sends(said.told):
         return None
     about = next(
         (
@@ -34,8 +40,8 @@ def read(said: Said) -> Found | None:
     owner, name = line(about, "Owner: "), line(about, "Repository name: ")
     return Found(
         CLIENT,
-        version(said.agent),
-        session(said.headers.get("vscode-sessionid")),
+        version(said.told.agent),
+        session(said.told.headers.get("vscode-sessionid")),
         is_title=said.begins(_TITLE),
         evidence=environment(
             CLIENT,

@@ -2,22 +2,36 @@
 
 from visionality.core.attribution import Evidence
 from visionality.core.remote import normalised
-from visionality.gateway.evidence.said import Found, Said, block, environment, leading_block, line, version
+from visionality.gateway.evidence.said import (
+    Found,
+    Said,
+    Told,
+    block,
+    environment,
+    leading_block,
+    line,
+    version,
+)
 
 CLIENT = "copilot-cli"
 _CONFIDENCE = 50
 
 
+def sends(told: Told) -> bool:
+    """Whether these headers are its own."""
+    return "x-interaction-type" in told.headers and told.agent.startswith(
+        ("OpenAI/", "Anthropic/", "copilot/")
+    )
+
+
 def read(said: Said) -> Found | None:
     """What it said, or None when it is another client."""
-    if "x-interaction-type" not in said.headers or not said.agent.startswith(
-        ("OpenAI/", "Anthropic/", "copilot/")
-    ):
+    if not sends(said.told):
         return None
     return Found(
         CLIENT,
-        version(said.agent) if said.agent.startswith("copilot/") else "",
-        is_subagent=said.headers["x-interaction-type"] == "conversation-subagent",
+        version(said.told.agent) if said.told.agent.startswith("copilot/") else "",
+        is_subagent=said.told.headers["x-interaction-type"] == "conversation-subagent",
         evidence=next(filter(None, map(_environment, _blocks(said))), ()),
     )
 

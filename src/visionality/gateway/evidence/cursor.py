@@ -1,15 +1,19 @@
 """Cursor: `<user_info>` and `<git_status>` before the first question (from its sources). Calls come from its servers."""
 
-from visionality.gateway.evidence.said import Found, Said, environment, leading_block, line
+from visionality.gateway.evidence.said import Found, Said, Told, environment, leading_block, line
 
 CLIENT = "cursor"
 _CONFIDENCE = 50
 
 
+def sends(told: Told) -> bool:
+    """Whether these headers are its own."""
+    return "x-cursor-client-version" in told.headers or told.path.lstrip("/").startswith("cursor/")
+
+
 def read(said: Said) -> Found | None:
     """What it said, or None when it is another client."""
-    at_its_door = said.path.lstrip("/").startswith("cursor/")
-    if "x-cursor-client-version" not in said.headers and not at_its_door:
+    if not sends(said.told):
         return None
     about = status = None
     for text in said.opening:
@@ -19,7 +23,7 @@ def read(said: Said) -> Found | None:
     root = (line(about, "Is directory a git repo: ") or "").partition("Yes, at ")[2]
     return Found(
         CLIENT,
-        said.headers.get("x-cursor-client-version", "")[:40],
+        said.told.headers.get("x-cursor-client-version", "")[:40],
         evidence=environment(
             CLIENT,
             _CONFIDENCE,

@@ -10,7 +10,7 @@ from functools import lru_cache
 from visionality.core.attribution import EXPLICIT, METADATA, Evidence
 from visionality.core.call import clean
 from visionality.core.remote import last_segment, normalised
-from visionality.gateway.evidence.said import LONGEST_NAME, Said, branch_name, json_object
+from visionality.gateway.evidence.said import HEADS, LONGEST_NAME, Said, Told, branch_name, json_object
 
 _OURS = "x-vis-"
 _HELICONE = "helicone-property-"
@@ -37,17 +37,16 @@ _FIELDS = {
 
 def read(said: Said) -> tuple[Evidence, ...]:
     """One piece of evidence for each thing that is said."""
-    found = [*_declared(said.every_header)]
-    metadata = said.document.get("metadata")
-    if isinstance(metadata, dict):
-        found += _evidence(metadata.items(), METADATA, "metadata of the body", _ASSERTED)
-    return tuple(found[:_MOST_EVIDENCE])
+    found = _declared(said.told)
+    if "metadata" in said.document and type(metadata := said.document["metadata"]) is dict:
+        found += tuple(_evidence(metadata.items(), METADATA, "metadata of the body", _ASSERTED))
+    return found[:_MOST_EVIDENCE]
 
 
-@lru_cache(128)
-def _declared(headers: tuple[tuple[str, str], ...]) -> tuple[Evidence, ...]:
+@lru_cache(HEADS)
+def _declared(told: Told) -> tuple[Evidence, ...]:
     found: list[Evidence] = []
-    for name, value in headers:
+    for name, value in told.every_header:
         if not name.startswith(_DECLARING):
             continue
         if name.startswith(_OURS):

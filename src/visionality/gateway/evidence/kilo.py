@@ -3,6 +3,7 @@
 from visionality.gateway.evidence.said import (
     Found,
     Said,
+    Told,
     environment,
     last_user_texts,
     leading_block,
@@ -16,9 +17,14 @@ _CONFIDENCE = 50
 _TITLE = "You are a title generator"
 
 
+def sends(told: Told) -> bool:
+    """Whether these headers are its own."""
+    return told.agent.startswith("Kilo-Code/")
+
+
 def read(said: Said) -> Found | None:
     """What it said, or None when it is another client."""
-    if not said.agent.startswith("Kilo-Code/"):
+    if not sends(said.told):
         return None
     about = next(
         filter(
@@ -31,8 +37,8 @@ def read(said: Said) -> Found | None:
     directory = root if root and root != "/" else line(about, "Working directory: ")
     return Found(
         CLIENT,
-        version(said.agent),
-        session(said.headers.get("x-session-id") or said.headers.get("x-session-affinity")),
+        version(said.told.agent),
+        session(said.told.headers.get("x-session-id") or said.told.headers.get("x-session-affinity")),
         is_title=said.begins(_TITLE),
         evidence=environment(CLIENT, _CONFIDENCE, directory or workspace),
     )

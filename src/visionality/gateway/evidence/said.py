@@ -5,10 +5,8 @@ typed and what a tool returned is not among them. Looking costs little however l
 at, and of each at most so much.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import lru_cache
-from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -22,11 +20,16 @@ SEARCHED = 128 * 1024
 """Of a system block: a mark is looked for in its first so many characters. The longest assistants' prompts have half."""
 READ = 16 * 1024
 """Of the text behind a mark."""
+HEADS = 256
+"""That are remembered, with what follows from them alone."""
 MOST_BLOCKS = 16
 MOST_LINES = 200
 LONGEST_NAME = 255
 LONGEST_SESSION = 128
 _SYSTEM_ROLES = ("system", "developer")
+_SYSTEM_FIELDS = ("system", "instructions", "systemInstruction", "system_instruction")
+"""Anthropic's, that of Responses, and Gemini's."""
+_MESSAGES = ("message", None)
 _TEXT_PARTS = ("text", "input_text", None)
 _NO_BRANCHES = frozenset({"HEAD", "(no", "(detached", "unknown", "undefined", "null"})
 _HEX = frozenset("0123456789abcdef")
@@ -42,6 +45,12 @@ _UNHEARD = frozenset(
         b"cookie",
         b"content-length",
         b"x-acc-binding",
+        b"x-client-request-id",
+        b"x-request-id",
+        b"x-stainless-retry-count",
+        b"idempotency-key",
+        b"traceparent",
+        b"tracestate",
     }
 )
 """Headers that are secret, and are not kept at hand, or another with every call: none of them says what it is for."""
@@ -60,27 +69,26 @@ class Found(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...] = ()
 
 
-@dataclass(slots=True)
-class Said:
-    """One request, with its parts taken out once."""
+class Told(msgspec.Struct, frozen=True, eq=False):
+    """What the head of a request tells: the same value for all requests that a client sends to one address alike."""
 
-    headers: Mapping[str, str]
-    """The first value of each, by its name in lower case."""
-    document: Mapping[str, Any]
     path: str
-    every_header: tuple[tuple[str, str], ...] = ()
-    """But those of _UNHEARD."""
-    system: tuple[str, ...] = field(init=False)
-    """The system blocks, in order."""
-    opening: tuple[str, ...] = field(init=False)
-    """The text parts of the user turns before the model's first answer."""
-    agent: str = field(init=False)
+    headers: Mapping[str, str]
+    """The first value of each, by its name in lower case, but for those of _UNHEARD."""
+    every_header: tuple[tuple[str, str], ...]
+    agent: str
     """The user agent."""
 
-    def __post_init__(self) -> None:
-        self.agent = self.headers.get("user-agent", "")
-        self.system = tuple(islice(_system(self.document), MOST_BLOCKS))
-        self.opening = tuple(islice(_opening(self.document), MOST_BLOCKS))
+
+class Said(msgspec.Struct, frozen=True):
+    """One request, with its parts taken out once."""
+
+    told: Told
+    document: Mapping[str, Any]
+    system: tuple[str, ...]
+    """The system blocks, in order."""
+    opening: tuple[str, ...]
+    """The text parts of the user turns before the model's first answer."""
 
     def begins(self, *marks: str) -> bool:
         """Whether a system block begins with one of them."""
@@ -93,15 +101,16 @@ class Said:
 
 def heard(headers: Headers, document: Mapping[str, Any], path: str) -> Said:
     """The request, as the readers look at it."""
-    first, every = _told(tuple([header for header in headers if header[0] not in _UNHEARD]))
-    return Said(first, document, path, every)
+    told = _told(path, tuple([header for header in headers if header[0] not in _UNHEARD]))
+    return Said(told, document, *_beginnings(document))
 
 
-@lru_cache(128)
-def _told(headers: Headers) -> tuple[Mapping[str, str], tuple[tuple[str, str], ...]]:
-    """The first value of each header, and all; a client sends nearly the same ones with every call."""
+@lru_cache(HEADS)
+def _told(path: str, headers: Headers) -> Told:
+    """A client sends nearly the same headers with every call."""
     every = tuple([(name.decode("latin-1").lower(), _text(value)) for name, value in headers])
-    return MappingProxyType(dict(reversed(every))), every
+    first = MappingProxyType(dict(reversed(every)))
+    return Told(path, first, every, first.get("user-agent", ""))
 
 
 def version(agent: str) -> str:
@@ -201,33 +210,37 @@ def line(text: str | None, *names: str) -> str | None:
 def turns(document: Mapping[str, Any]) -> list[Any]:
     """The turns of a conversation, whatever the dialect calls them."""
     for name in ("messages", "input", "contents"):
-        if isinstance(turns := document.get(name), list):
+        if name in document and type(turns := document[name]) is list:
             return turns
     return []
 
 
-def texts(content: object, longest: int = SEARCHED) -> Iterator[str]:
+def texts(content: object, longest: int = SEARCHED) -> list[str]:
     """The beginning of a content's text: of itself, or of the first of its parts that are text."""
-    if isinstance(content, str):
-        yield content[:longest]
-    elif isinstance(content, dict):
-        yield from texts(content.get("parts"), longest)
-    elif isinstance(content, list):
+    if type(content) is str:
+        return [content[:longest]]
+    if type(content) is dict:
+        return texts(content.get("parts"), longest)
+    found = []
+    if type(content) is list:
         for part in content[:MOST_BLOCKS]:
-            text = part.get("text") if isinstance(part, dict) and part.get("type") in _TEXT_PARTS else part
-            if isinstance(text, str):
-                yield text[:longest]
+            text = part.get("text") if type(part) is dict and part.get("type") in _TEXT_PARTS else part
+            if type(text) is str:
+                found.append(text[:longest])
+    return found
 
 
 def said_by(turn: object) -> str:
     """The role of a turn; empty for what is no message."""
-    role = turn.get("role") if isinstance(turn, dict) and turn.get("type") in ("message", None) else None
-    return role if isinstance(role, str) else ""
+    if type(turn) is not dict or "role" not in turn or ("type" in turn and turn["type"] not in _MESSAGES):
+        return ""
+    role = turn["role"]
+    return role if type(role) is str else ""
 
 
 def content_of(turn: Mapping[str, Any]) -> object:
     """What a turn holds."""
-    return turn.get("content", turn.get("parts"))
+    return turn["content"] if "content" in turn else turn.get("parts")
 
 
 def last_user_texts(document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -236,23 +249,25 @@ def last_user_texts(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(texts(content_of(last[0]), 2 * READ)) if last and said_by(last[0]) == "user" else ()
 
 
-def _system(document: Mapping[str, Any]) -> Iterator[str]:
-    """Anthropic's and Gemini's own field, Responses' instructions, and the turns of the system before any other."""
-    for name in ("system", "instructions", "systemInstruction", "system_instruction"):
-        yield from texts(document.get(name))
-    for turn in turns(document)[:MOST_BLOCKS]:
-        if said_by(turn) not in _SYSTEM_ROLES:
-            return
-        yield from texts(content_of(turn))
-
-
-def _opening(document: Mapping[str, Any]) -> Iterator[str]:
+def _beginnings(document: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The system blocks, those in turns before any other among them, and the user's texts before the model's answer."""
+    system: list[str] = []
+    opening: list[str] = []
+    for name in _SYSTEM_FIELDS:
+        if name in document:
+            system += texts(document[name])
+    leads = True
     for turn in turns(document)[:MOST_BLOCKS]:
         role = said_by(turn)
         if role == "user":
-            yield from texts(content_of(turn), 2 * READ)
+            leads = False
+            if len(opening) < MOST_BLOCKS:
+                opening += texts(content_of(turn), 2 * READ)
         elif role not in _SYSTEM_ROLES:
-            return
+            break
+        elif leads and len(system) < MOST_BLOCKS:
+            system += texts(content_of(turn))
+    return tuple(system[:MOST_BLOCKS]), tuple(opening[:MOST_BLOCKS])
 
 
 def _text(value: bytes) -> str:

@@ -18,24 +18,24 @@ _STOPS = ("<fim_", "<|fim_", "<\uff5cfim", "<PRE>", "<MID>")
 
 def shape(said: Said, found: Found, model: str = "") -> Shape:
     """What of the request, and of the model that it asks for, the rules may look at."""
-    document = said.document
-    tools = frozenset(islice(_tools(document), _MOST_TOOLS)) if document.get("tools") else _NONE
+    told, document = said.told, said.document
+    tools = frozenset(islice(_tools(document), _MOST_TOOLS)) if "tools" in document else _NONE
     traits = (
         TITLE if found.is_title else "",
         SUBAGENT if found.is_subagent else "",
-        FILL_IN_MIDDLE if _fills_in(said.path, document) else "",
+        FILL_IN_MIDDLE if _fills_in(told.path, document) else "",
         "" if tools else WITHOUT_TOOLS,
     )
     return Shape(
         client=found.client,
-        path=said.path.lstrip("/"),
-        declared=said.headers.get("x-vis-task-class"),
-        openings=tuple([text[:_OPENING] for text in said.system]),
+        path=told.path.lstrip("/"),
+        declared=told.headers.get("x-vis-task-class"),
+        openings=tuple([text[:_OPENING] for text in said.system]) if said.system else (),
         command=found.command,
         tools=tools,
         traits=frozenset(filter(None, traits)),
         model=model,
-        headers=said.headers,
+        headers=told.headers,
     )
 
 
