@@ -13,7 +13,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, cast
 from urllib.parse import unquote
 
 import httptools
@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
             config.load()
         self.app = config.loaded_app
         self.server_state = server_state
-        self.presence = Presence(self._pass_on)
+        self.presence = Presence(_out_of_order)
         self.transport: asyncio.Transport
         self.blocked: asyncio.Event | None = None
         """Set when the client has taken enough of what was sent; None when there is nothing to wait for."""
@@ -187,7 +187,8 @@ class Connection(asyncio.Protocol):
         self._part()
         self._known = None
         # Both know this connection, which would wait for the garbage collector.
-        del self._parser, self.presence.pass_on
+        del self._parser
+        self.presence.pass_on = _out_of_order
 
     def data_received(self, data: bytes) -> None:
         if len(data) > AT_ONCE or self.paused:
@@ -429,12 +430,9 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------ the exchanges, in order
 
     def _begin(self, exchange: "Exchange") -> None:
+        self.presence.pass_on = exchange.pass_on
         exchange.task = task = self.loop.create_task(exchange.run())
         self.server_state.tasks.add(task)
-
-    def _pass_on(self, body: bytes) -> bool:
-        self._exchanges[0].pass_on(body)
-        return self.blocked is None
 
     def default_lines(self) -> bytes:
         """Uvicorn's own headers, which it makes anew each second."""
@@ -644,14 +642,16 @@ class Exchange:
         else:
             raise RuntimeError(f"{kind} is out of order")
 
-    def pass_on(self, body: bytes) -> None:
-        """The same as `send` for a piece that is not the last, without waiting for the client. Raises RuntimeError."""
+    def pass_on(self, body: bytes) -> bool:
+        """The same as `send` for a piece that is not the last, but without waiting: whether the client keeps up. Raises RuntimeError."""
+        connection = self._connection
         if not self.started or self.complete:
-            raise RuntimeError("a piece of an answer is out of order")
+            _out_of_order(body)
         if self._chunked and body and not self._head:
-            self._connection.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            connection.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         else:
             self._continue(body, more=True)
+        return connection.blocked is None
 
     def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]], length: int | None = None) -> None:
         """Make the head ready. It leaves with the first of the body, else as soon as the loop comes round.
@@ -720,6 +720,10 @@ class Exchange:
         head, self._head = self._head, b""
         if head and not self._connection.presence.gone:
             self._connection.transport.write(head)
+
+
+def _out_of_order(_: bytes) -> NoReturn:
+    raise RuntimeError("a piece of an answer is out of order")
 
 
 def _parser(connection: Connection) -> httptools.HttpRequestParser:

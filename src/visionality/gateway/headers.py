@@ -66,20 +66,19 @@ def upwards(headers: Headers, sends: Headers = ()) -> Headers:
 
     What `sends` names stands in place of the client's own.
     """
+    kept = [
+        header
+        for header in headers
+        if header[0] not in _NOT_UP and not header[0].startswith(_NOT_UP_PREFIXES)
+    ]
+    said = b"\n".join([value for _, value in kept])
+    if _HANDLE in said or _ENVELOPE in said:
+        kept = [header for header in kept if _HANDLE not in header[1] and _ENVELOPE not in header[1]]
     listed = {name for name, _ in sends} if sends else set()
-    kept = []
-    for header in headers:
-        name, value = header
+    for name, value in headers:
         if name == b"connection":
             listed.update([token.strip().lower() for token in value.split(b",")])
-        elif (
-            name not in _NOT_UP
-            and not name.startswith(_NOT_UP_PREFIXES)
-            and _HANDLE not in value
-            and _ENVELOPE not in value
-        ):
-            kept.append(header)
-    if listed:
+    if not listed <= _NOT_UP:
         kept = [header for header in kept if header[0] not in listed]
     return (*kept, *sends)
 

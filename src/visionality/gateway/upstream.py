@@ -167,9 +167,10 @@ class Answer:
 
     async def whole(self, limit: int) -> bytes:
         """All of the body. Raises UpstreamBroke, also for one of more than `limit` bytes."""
+        if self.ended and self._fault is None and self.held <= limit:
+            return self.taken()
         parts, size = [], 0
-        while not self.ended or self.parts:
-            part = await self.read()
+        while part := await self.read():
             parts.append(part)
             size += len(part)
             if size > limit:
