@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as but
 
 from visionality.core.attribution import (
     SUFFICIENT,
@@ -72,7 +73,7 @@ HELPER = Evidence(6, "credential helper", 95, repo=REMOTE, branch=BRANCH, commit
 
 
 def test_the_credential_helper_adds_what_the_request_does_not_say():
-    row = resolve(WIDE, [HELPER, replace(CODEX, commit=None)], REGISTRY)
+    row = resolve(WIDE, [HELPER, but(CODEX, commit=None)], REGISTRY)
     assert (row.project_id, row.task_id, row.branch, row.commit) == ("HPC", "HPC-1234", BRANCH, "1a2b3c4d5e")
     assert row.conflicts == ()
 
@@ -88,7 +89,7 @@ def test_a_tool_that_moved_on_to_another_repository_is_not_booked_by_the_branch_
 @pytest.mark.parametrize("trunk", ["main", "master", "develop", "Main"])
 def test_a_trunk_names_no_issue(trunk):
     record = RepoRecord(REMOTE, "hpc-billing", "HPC", branch_pattern=r"(.*)")
-    row = resolve(WIDE, [replace(CLAUDE, branch=trunk)], replace(REGISTRY, repos=(record,)))
+    row = resolve(WIDE, [but(CLAUDE, branch=trunk)], replace(REGISTRY, repos=(record,)))
     assert (row.project_id, row.task_id, row.branch) == ("HPC", None, trunk)
 
 
@@ -117,12 +118,12 @@ def test_an_issue_key_counts_where_a_branch_begins_with_it_and_its_whole_prefix_
 
 
 def test_a_key_of_an_unknown_project_falls_back_to_the_repository():
-    row = resolve(WIDE, [replace(CLAUDE, repo="caiso-q3", branch="CAISO-Q3-45")], REGISTRY)
+    row = resolve(WIDE, [but(CLAUDE, repo="caiso-q3", branch="CAISO-Q3-45")], REGISTRY)
     assert (row.project_id, row.task_id, row.conflicts) == ("CAISO-Q3", None, ())
 
 
 def test_an_alias_in_a_branch_gives_the_project_that_it_stands_for():
-    row = resolve(WIDE, [replace(CLAUDE, repo="caiso-q3", branch="CAISOQ3-45-x")], REGISTRY)
+    row = resolve(WIDE, [but(CLAUDE, repo="caiso-q3", branch="CAISOQ3-45-x")], REGISTRY)
     assert (row.project_id, row.task_id, row.customer_id) == ("CAISO-Q3", "CAISOQ3-45", "caiso")
 
 
@@ -130,19 +131,19 @@ UNKNOWN = "task: claude-code environment says HPC-9999, which is no known issue 
 
 
 def test_an_issue_that_the_tracker_does_not_know_yet_is_kept_and_flagged():
-    row = resolve(WIDE, [replace(CLAUDE, branch="HPC-9999-x")], REGISTRY)
+    row = resolve(WIDE, [but(CLAUDE, branch="HPC-9999-x")], REGISTRY)
     assert (row.project_id, row.task_id, row.epic_id) == ("HPC", "HPC-9999", "HPC-1")
     assert row.conflicts == (UNKNOWN,)
-    row = resolve(WIDE, [replace(CLAUDE, repo="nowhere-in-the-map", branch="HPC-9999-x")], REGISTRY)
+    row = resolve(WIDE, [but(CLAUDE, repo="nowhere-in-the-map", branch="HPC-9999-x")], REGISTRY)
     assert (row.project_id, row.task_id, row.epic_id, row.level) == ("HPC", "HPC-9999", None, 4)
 
 
 def test_an_issue_that_the_tracker_does_not_know_takes_no_call_to_another_project():
-    row = resolve(WIDE, [replace(CLAUDE, repo="caiso-q3", branch="HPC-9999-x")], REGISTRY)
+    row = resolve(WIDE, [but(CLAUDE, repo="caiso-q3", branch="HPC-9999-x")], REGISTRY)
     assert (row.project_id, row.task_id) == ("CAISO-Q3", None)
     assert UNKNOWN in row.conflicts
     bound = Bound(projects=frozenset({"PJM"}))
-    row = resolve(bound, [replace(CLAUDE, repo="nowhere", branch="HPC-9999-x")], REGISTRY)
+    row = resolve(bound, [but(CLAUDE, repo="nowhere", branch="HPC-9999-x")], REGISTRY)
     assert (row.project_id, row.task_id, row.denied, row.barred) == (None, None, None, None)
 
 
@@ -156,22 +157,22 @@ def test_an_issue_that_the_tracker_knows_goes_before_a_more_trusted_one_that_it_
 def test_a_project_that_the_tracker_does_not_read_keeps_its_tasks():
     """As behind `vis connector add jira_cloud --scope HPC`."""
     scoped = replace(REGISTRY, tracked=Tracked({"HPC-1234": "HPC-100"}, frozenset({"HPC"})))
-    row = resolve(WIDE, [replace(CLAUDE, repo="caiso-q3", branch="CAISOQ3-46-x")], scoped)
+    row = resolve(WIDE, [but(CLAUDE, repo="caiso-q3", branch="CAISOQ3-46-x")], scoped)
     assert (row.project_id, row.task_id, row.conflicts) == ("CAISO-Q3", "CAISOQ3-46", ())
-    assert resolve(WIDE, [replace(CLAUDE, branch="PJM-9")], scoped).project_id == "PJM"
+    assert resolve(WIDE, [but(CLAUDE, branch="PJM-9")], scoped).project_id == "PJM"
 
 
 def test_without_a_tracker_the_prefix_is_enough():
-    row = resolve(WIDE, [replace(CLAUDE, branch="HPC-9999-x")], UNTRACKED)
+    row = resolve(WIDE, [but(CLAUDE, branch="HPC-9999-x")], UNTRACKED)
     assert (row.project_id, row.task_id, row.epic_id, row.conflicts) == ("HPC", "HPC-9999", "HPC-1", ())
 
 
 def test_a_repositorys_own_branch_pattern_is_used_and_others_still_count_there():
     odd = Evidence(4, "e", 60, repo="odd", branch="work/alice/PJM-5-x")
     assert resolve(WIDE, [odd], REGISTRY).task_id == "PJM-5"
-    assert resolve(WIDE, [replace(odd, branch="PJM-5-x")], REGISTRY).task_id == "PJM-5"
-    assert resolve(WIDE, [replace(odd, repo="hpc-billing")], REGISTRY).task_id == "PJM-5"
-    assert resolve(WIDE, [replace(odd, branch="work/alice/fix")], REGISTRY).task_id is None
+    assert resolve(WIDE, [but(odd, branch="PJM-5-x")], REGISTRY).task_id == "PJM-5"
+    assert resolve(WIDE, [but(odd, repo="hpc-billing")], REGISTRY).task_id == "PJM-5"
+    assert resolve(WIDE, [but(odd, branch="work/alice/fix")], REGISTRY).task_id is None
 
 
 @pytest.mark.parametrize("pattern", ["(", "no-group", "(a)(b)", "((?:a+)+)b"])
@@ -189,7 +190,7 @@ def test_the_more_trusted_level_decides_and_the_other_is_named():
 
 
 def test_an_issue_decides_before_the_repository_it_is_worked_on_in():
-    row = resolve(WIDE, [replace(CLAUDE, branch="PJM-5-x"), CODEX], REGISTRY)
+    row = resolve(WIDE, [but(CLAUDE, branch="PJM-5-x"), CODEX], REGISTRY)
     assert (row.project_id, row.task_id, row.epic_id, row.repo) == ("PJM", "PJM-5", "PJM-1", REMOTE)
     assert row.customer_id is None
     assert row.conflicts == ("project: claude-code environment says PJM, codex turn metadata says HPC",)
@@ -197,13 +198,13 @@ def test_an_issue_decides_before_the_repository_it_is_worked_on_in():
 
 def test_two_that_are_trusted_alike_and_disagree_decide_nothing():
     first = Evidence(2, "header x-vis-project", 95, project="HPC")
-    row = resolve(WIDE, [first, replace(first, project="PJM"), CLAUDE], REGISTRY)
+    row = resolve(WIDE, [first, but(first, project="PJM"), CLAUDE], REGISTRY)
     assert (row.project_id, row.level) == (None, UNATTRIBUTED)
     assert "project: header x-vis-project says HPC, header x-vis-project says PJM" in row.conflicts
 
 
 def test_two_branches_that_are_trusted_alike_leave_the_repository_to_decide():
-    row = resolve(WIDE, [CLAUDE, replace(CLAUDE, branch="PJM-5-x")], REGISTRY)
+    row = resolve(WIDE, [CLAUDE, but(CLAUDE, branch="PJM-5-x")], REGISTRY)
     assert (row.project_id, row.task_id, row.branch) == ("HPC", None, None)
     assert len(row.conflicts) == 1
     assert row.conflicts[0].startswith("branch: ")
@@ -238,7 +239,7 @@ def test_a_bare_name_in_the_map_stands_for_any_remote_that_ends_in_it():
     assert (row.repo, row.project_id, row.conflicts) == ("bitbucket.org/arctrade/ingest", "SOCE", ())
     row = resolve(WIDE, [Evidence(4, "e", 60, repo="ingest"), Evidence(4, "f", 60, repo="tools")], registry)
     assert (row.repo, row.project_id) == ("ingest", "SOCE")
-    assert resolve(WIDE, [replace(remote, repo="bitbucket.org/arctrade/other")], registry).project_id is None
+    assert resolve(WIDE, [but(remote, repo="bitbucket.org/arctrade/other")], registry).project_id is None
 
 
 def test_a_repository_without_a_project_gives_only_itself():
@@ -272,7 +273,7 @@ def test_a_task_of_the_key_that_no_tracker_knows_agrees_with_itself():
 
 def test_a_project_outside_of_the_keys_list_is_denied_and_nothing_stands_in_for_it():
     bound = Bound(projects=frozenset({"HPC"}))
-    row = resolve(bound, [replace(CLAUDE, branch="PJM-5-x")], REGISTRY)
+    row = resolve(bound, [but(CLAUDE, branch="PJM-5-x")], REGISTRY)
     assert (row.project_id, row.denied, row.level, row.task_id) == (None, "PJM", UNATTRIBUTED, None)
     assert resolve(bound, [CLAUDE], REGISTRY).project_id == "HPC"
 
@@ -325,7 +326,7 @@ def test_a_project_that_nobody_knows_is_flagged_and_not_booked():
 
 
 def test_evidence_that_is_hardly_believed_is_kept_and_decides_nothing():
-    row = resolve(WIDE, [replace(CLAUDE, confidence=SUFFICIENT - 1)], REGISTRY)
+    row = resolve(WIDE, [but(CLAUDE, confidence=SUFFICIENT - 1)], REGISTRY)
     assert row.project_id is None
     assert row.evidence_sha256 != resolve(WIDE, [], REGISTRY).evidence_sha256
 

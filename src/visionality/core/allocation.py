@@ -96,7 +96,9 @@ class Dated(Generic[_R]):
 
     def of(self, kind: str, value: str | None, at: datetime) -> _R | None:
         """The newest rule of a scope that is in force at a moment."""
-        rules = self._rules.get((kind, value or ""), [])
+        rules = self._rules.get((kind, value or ""))
+        if rules is None:
+            return None
         begun = bisect_right(rules, at, key=_effective_from)
         return rules[begun - 1] if begun else None
 

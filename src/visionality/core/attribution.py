@@ -8,9 +8,11 @@ order and its reasons are in docs/reference/attribution.md.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from operator import eq
+
+import msgspec
 
 from visionality.core.branch_pattern import fault
 from visionality.core.remote import last_segment, normalised
@@ -29,8 +31,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 _ISSUE_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_]{0,79})-([1-9][0-9]{0,8})(?![A-Za-z0-9])")
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """One thing that a client said, and how far it is believed."""
 
     level: int
@@ -47,7 +48,7 @@ class Evidence:
     commit: str | None = None
 
 
-_FIELDS = tuple(each.name for each in fields(Evidence))
+_FIELDS = Evidence.__struct_fields__
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,7 @@ class Registry:
         return f"{found[1]}-{found[2]}".upper() if found and self.project(found[1]) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """What is bound into the key."""
 
     project_id: str | None = None

@@ -15,7 +15,7 @@ import binascii
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -220,7 +220,7 @@ def verified(parts: Parts, trusted: Mapping[bytes, Sequence[TrustedKey]], now: d
 
 def check_times(claims: Claims, now: datetime) -> None:
     """Raise BadToken unless it is valid at this moment: from `nbf` on, and before `exp`."""
-    at = now.astimezone(UTC).timestamp()
+    at = now.timestamp()
     if claims.iat > claims.exp or claims.nbf > claims.exp:
         raise BadToken("invalid", "it ends before it begins")
     if at < claims.nbf:

@@ -23,8 +23,8 @@ class Events:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events that end in these bytes. Time grows with the bytes fed, however small the pieces."""
-        if not self._rest and self._is_one(data):
-            return [data]
+        if not self._rest and b"\r" not in data and 0 <= data.find(b"\n\n") == len(data) - 2 < self._limit:
+            return [data]  # one event, as providers mostly send them
         search_from = max(0, len(self._rest) - _BEFORE_END)
         if self._rest:
             self._rest += data
@@ -46,11 +46,6 @@ class Events:
         else:
             self._rest += data[start:]
         return events
-
-    def _is_one(self, data: bytes) -> bool:
-        """Whether it is one event, as providers mostly send them; of others this need not tell."""
-        end = data.find(b"\n\n")
-        return 0 <= end == len(data) - 2 < self._limit and b"\r" not in data
 
     def take_rest(self) -> bytes:
         """What has not ended yet; it is then no longer kept."""

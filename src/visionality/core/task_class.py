@@ -81,8 +81,7 @@ class Rule:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A task class and why."""
 
     task_class: str
@@ -161,8 +160,7 @@ RULES = (
 
 def classify(shape: Shape, own: Iterable[Decides] = ()) -> Answer | None:
     """What the request declares, else what the first rule that fits says, an operator's own before ours, else None."""
-    declared = (shape.declared or "").strip().lower()
-    if declared and NAME.fullmatch(declared):
+    if shape.declared and NAME.fullmatch(declared := shape.declared.strip().lower()):
         return Answer(declared, "declared in x-vis-task-class")
     for rule in own:
         if rule.fits(shape):

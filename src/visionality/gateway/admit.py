@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -61,14 +61,16 @@ async def upstream_for(gateway: Gateway, organisation: Organisation, target: Tar
     provider = target.provider
     record = organisation.providers.get(provider.name)
     if record is not None:
-        try:
-            opened = await gateway.open(organisation.org_id, record)
-        except SealBroken:
-            raise Refusal(
-                503,
-                "provider_credential_unreadable",
-                f"the {provider.name} key cannot be opened with this master key",
-            ) from None
+        opened = gateway.opened.get((organisation.org_id, record.credential_id))
+        if opened is None:
+            try:
+                opened = await gateway.open(organisation.org_id, record)
+            except SealBroken:
+                raise Refusal(
+                    503,
+                    "provider_credential_unreadable",
+                    f"the {provider.name} key cannot be opened with this master key",
+                ) from None
         signer = provider.signer(opened.secret, record.base_url) if provider.signer else None
         credential = (b"", signer.identity) if signer else provider.credential(opened.secret)
         drains = record.on_abort == "drain"
@@ -85,33 +87,26 @@ async def upstream_for(gateway: Gateway, organisation: Organisation, target: Tar
     return Upstream(SANDBOX, base_url, provider.credential(SANDBOX_SECRET), drains=True)
 
 
-class Admitted(NamedTuple):
-    """The hold of a call that may leave, and the call as it does: with a shorter answer where that is all it can afford."""
-
-    hold: Hold
-    request: Request
-    ask: Ask
-
-
 async def hold(
     gateway: Gateway,
     row: Row,
     target: Target,
     upstream: Upstream,
     asked: tuple[Request, Ask, dict[str, Any]],
-) -> Admitted:
+) -> tuple[Hold, Request, Ask]:
     """Make the call's hold durable, with the draft of its row, in every budget that it draws on.
 
-    Raises Refusal when one of them has not enough left, or the ledger is away.
+    Returns it with the call as it may leave: with a shorter answer where that is all it can afford. Raises Refusal when one of them has not enough left, or the ledger is away.
     """
     request, ask, document = asked
     for _ in range(TRIES):
-        amount, draws = worst_case(gateway, row, target, upstream, request, ask)
+        now = gateway.clock()
+        amount, draws = worst_case(gateway, row, target, upstream, request, ask, now)
         repeated = gateway.repeats.again(row, draws, amount)
         if repeated is not None:
             raise repeated
-        made = _hold(gateway, row, amount, draws)
-        gateway.writer.will_use(draw.window for draw in draws)
+        made = _hold(gateway, row, amount, draws, now)
+        gateway.writer.will_use([draw.window for draw in draws])
         try:
             await gateway.writer.reserve(made)
         except LedgerAway as error:
@@ -119,7 +114,7 @@ async def hold(
         except Blocked as blocked:
             denial = blocked.denial
         else:
-            return Admitted(made, request, ask)
+            return made, request, ask
         shorter = _shorter(gateway, row, target, upstream, (request, ask, document), (made, draws, denial))
         if shorter is None:
             break
@@ -135,9 +130,10 @@ async def hold_again(
 ) -> Hold | None:
     """The hold of a call's next attempt, durable; None when it may not be made."""
     try:
-        amount, draws = worst_case(gateway, row, target, upstream, request, ask)
-        made = _hold(gateway, row, amount, draws)
-        gateway.writer.will_use(draw.window for draw in draws)
+        now = gateway.clock()
+        amount, draws = worst_case(gateway, row, target, upstream, request, ask, now)
+        made = _hold(gateway, row, amount, draws, now)
+        gateway.writer.will_use([draw.window for draw in draws])
         await gateway.writer.reserve(made)
     except (Refusal, Blocked, LedgerAway):
         return None
@@ -145,17 +141,23 @@ async def hold_again(
 
 
 def worst_case(
-    gateway: Gateway, row: Row, target: Target, upstream: Upstream, request: Request, ask: Ask
+    gateway: Gateway,
+    row: Row,
+    target: Target,
+    upstream: Upstream,
+    request: Request,
+    ask: Ask,
+    now: datetime,
 ) -> tuple[int, Sequence[Draw]]:
     """What a call can cost at most, nano-dollars, and the windows of the budgets that it draws on. Raises Refusal."""
-    now = gateway.clock()
     amount, is_priced, draws = 0, True, _NO_DRAWS
     if target.route.kind == "model_call" and ask.model is not None:
-        row.model_family = model_family(target.provider.model_of(ask.model, upstream.models) or ask.model)
-        card = _card(gateway, row, target, upstream, ask.model, now)
+        model = target.provider.model_of(ask.model, upstream.models)
+        row.model_family = model_family(model or ask.model)
+        card, window = _rated(gateway, row, target, model, now)
         is_priced = card is not None
         row.price_state = "known" if is_priced else "unknown"
-        amount = worst_case_nusd(card, ask, len(request.body), _window(target, upstream, ask.model))
+        amount = worst_case_nusd(card, ask, len(request.body), window)
     elif target.route.kind == "passthrough":
         is_priced = target.usd_per_request is not None
         amount = rounded_nusd((target.usd_per_request or Decimal(0)) * NANO)
@@ -168,25 +170,20 @@ def worst_case(
     return amount, draws
 
 
-def _hold(gateway: Gateway, row: Row, amount_nusd: int, draws: Sequence[Draw]) -> Hold:
+def _hold(gateway: Gateway, row: Row, amount_nusd: int, draws: Sequence[Draw], now: datetime) -> Hold:
     """What the call needs before it may leave, with the draft of its row."""
-    expires = gateway.clock() + timedelta(seconds=gateway.settings.call_timeout) + HOLD_GRACE
+    expires = now + timedelta(seconds=gateway.settings.call_timeout) + HOLD_GRACE
     windows = [draw.window.window_id for draw in draws]
     return Hold(row.org_id, uuid7(), row.request_id, amount_nusd, expires, draft_text(row), windows)
 
 
-def _card(
-    gateway: Gateway, row: Row, target: Target, upstream: Upstream, name: str, now: datetime
-) -> RateCard | None:
-    """The dearest rates that the call can meet."""
-    model = target.provider.model_of(name, upstream.models)
-    return gateway.books[row.org_id].dearest(target.provider.price_list, model, now) if model else None
-
-
-def _window(target: Target, upstream: Upstream, name: str) -> int:
-    """How many tokens of input the call's model takes."""
-    model = target.provider.model_of(name, upstream.models)
-    return context_window(target.provider.price_list, model or "")
+def _rated(
+    gateway: Gateway, row: Row, target: Target, model: str | None, now: datetime
+) -> tuple[RateCard | None, int]:
+    """The dearest rates that a call can meet with its model, and how many tokens of input that takes."""
+    prices = target.provider.price_list
+    card = gateway.books[row.org_id].dearest(prices, model, now) if model else None
+    return card, context_window(prices, model or "")
 
 
 def _ceiling(draws: Sequence[Draw], model: str | None) -> int:
@@ -221,11 +218,11 @@ def _shorter(
     ]
     if not short or any(near_cap != "clamp" for near_cap, _ in short) or ask.model is None:
         return None
-    card = _card(gateway, row, target, upstream, ask.model, gateway.clock())
+    model = target.provider.model_of(ask.model, upstream.models)
+    card, window = _rated(gateway, row, target, model, gateway.clock())
     if card is None:
         return None
     room = len(request.body) + ROOM_FOR_LIMIT
-    window = _window(target, upstream, ask.model)
     limit = affordable_output(card, ask, room, window, min(left for _, left in short))
     if limit < SHORTEST_ANSWER or (ask.output_limit is not None and limit >= ask.output_limit):
         return None

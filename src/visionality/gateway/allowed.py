@@ -19,7 +19,7 @@ def peer_of(scope: Mapping[str, Any]) -> str:
 
 def check_scope(grant: Grant, scope: str) -> None:
     """Raise Refusal where the key is not for this."""
-    if scope != EXCHANGE:
+    if scope != EXCHANGE and EXCHANGE in grant.scopes:
         check_spends(grant)
     if scope not in grant.scopes:
         raise Refusal(

@@ -43,7 +43,8 @@ def draft(
     }
     if principal.checkout is not None:
         tags["exchanged_key"] = principal.checkout.key_id
-    tags |= _charged_to(grant, multiplier)
+    if grant.business_unit or multiplier != 1:
+        tags |= _charged_to(grant, multiplier)
     return Row(
         org_id=organisation.org_id,
         request_id=request_id,

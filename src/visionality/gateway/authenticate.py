@@ -5,7 +5,7 @@ the shape holds, the checksum only tells a typing error from a key that is not o
 echoed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from urllib.parse import unquote_plus
@@ -30,9 +30,9 @@ _OURS = ("visk_live_", "vis2_live_")
 KEY_LIMIT = 4096
 
 
-def presented(headers: Headers, in_query: Iterable[str] = ()) -> str:
+def presented(headers: Headers, in_query: Sequence[str] = ()) -> str:
     """The one credential of a request. Raises Refusal."""
-    found = {key.strip().encode() for key in in_query}
+    found = {key.strip().encode() for key in in_query} if in_query else set()
     for name, value in headers:
         if name in _PLAIN:
             found.add(value.strip())
@@ -70,12 +70,18 @@ def without_keys(
 
 
 def principal_of(gateway: Gateway, snapshot: Snapshot, key: str) -> Principal:
-    """Who a key or a token stands for, whatever its state. Raises Stranger when it is nobody's."""
+    """Who a key or a token stands for now, whatever its state. Raises Stranger when it is nobody's."""
+    return principal_at(gateway, snapshot, key, gateway.clock(), gateway.now())
+
+
+def principal_at(
+    gateway: Gateway, snapshot: Snapshot, key: str, now: datetime, monotonic: float
+) -> Principal:
+    """The same at a moment, told by both clocks."""
     digest = sha256(key.encode("latin-1")).digest()
-    now = gateway.clock()
     if spend_token.has_shape(key):
         try:
-            return gateway.tokens.principal(snapshot, key, digest, now, gateway.now())
+            return gateway.tokens.principal(snapshot, key, digest, now, monotonic)
         except BadToken as bad:
             raise Stranger(f"spend_token_{bad.fault}", _OF_A_TOKEN[bad.fault], shown(key)) from None
     at_rest = gateway.at_rest(key) if has_shape(key) else b""

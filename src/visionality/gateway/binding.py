@@ -7,7 +7,7 @@ What is told outside does not say which check failed; the row's `binding_status`
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from visionality.core.binding import CALLER, Proof, Signed, Status, is_proven, read, replay_digest
@@ -73,8 +73,11 @@ def check_level(grant: Grant, level: int) -> None:
         )
 
 
-def announced(headers: Headers, level: int, arrived: datetime, skew: timedelta) -> Announced | Status:
-    """The proof that the headers carry, or what stands on the row where none is needed. Raises Unproven."""
+def announced(headers: Headers, level: int, arrived: datetime, skew: float) -> Announced | Status:
+    """The proof that the headers carry, or what stands on the row where none is needed; `skew` in seconds.
+
+    Raises Unproven.
+    """
     proofs = [value for name, value in headers if name == b"x-acc-binding"]
     if not proofs:
         if level >= REQUIRED:
@@ -95,12 +98,12 @@ def announced(headers: Headers, level: int, arrived: datetime, skew: timedelta) 
         or described > len({n for n, _ in headers} & _DESCRIBING)
     ):
         raise _invalid("malformed")
-    if abs(arrived.timestamp() - int(proof.signed_at)) > skew.total_seconds():
+    if abs(arrived.timestamp() - int(proof.signed_at)) > skew:
         now = arrived.isoformat(timespec="seconds").replace("+00:00", "Z")
         raise Unproven(
             401,
             "binding_stale",
-            f"the proof's time is more than {skew.total_seconds():g} s from the time here, which is {now}",
+            f"the proof's time is more than {skew:g} s from the time here, which is {now}",
             "stale",
             ((b"x-vis-server-time", str(int(arrived.timestamp())).encode()),),
         )
@@ -177,7 +180,7 @@ async def prove_empty(
     """The second factor of a request without a body. Raises Unproven."""
     headers, level = tuple(scope["headers"]), level_of(organisation, principal)
     check_level(principal.grant, level)
-    said = announced(headers, level, now, timedelta(seconds=gateway.settings.binding_skew))
+    said = announced(headers, level, now, gateway.settings.binding_skew)
     if isinstance(said, Announced):
         asked = Asked(scope["method"], target_of(scope), headers, NOTHING_SHA256)
         await check(gateway, organisation, principal, said, asked, now)

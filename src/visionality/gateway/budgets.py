@@ -6,6 +6,7 @@ name that was never seen before like any other.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -26,15 +27,15 @@ REMEMBERED = 10_000
 SPEND_TOKEN = "spend_token"  # noqa: S105 -- a kind of scope
 
 _VALUES: dict[str, Callable[[Row], str | None]] = {
-    SPEND_TOKEN: lambda row: row.spend_token_id,
+    SPEND_TOKEN: attrgetter("spend_token_id"),
     "key": lambda row: str(row.key_id) if row.key_id else None,
-    "agent": lambda row: row.agent_sub,
-    "person": lambda row: row.sso_sub,
-    "task_class": lambda row: row.task_class,
-    "model_family": lambda row: row.model_family,
-    "team": lambda row: row.team_id,
-    "customer": lambda row: row.customer_id,
-    "project": lambda row: row.project_id,
+    "agent": attrgetter("agent_sub"),
+    "person": attrgetter("sso_sub"),
+    "task_class": attrgetter("task_class"),
+    "model_family": attrgetter("model_family"),
+    "team": attrgetter("team_id"),
+    "customer": attrgetter("customer_id"),
+    "project": attrgetter("project_id"),
     BUSINESS_UNIT: lambda row: (row.tags or {}).get(BUSINESS_UNIT),
     "organisation": lambda _: "",
 }

@@ -6,7 +6,7 @@ and each refusal, which is durable before anything is told.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -102,8 +102,7 @@ async def content_of(
     allowed.check_network(principal.grant, address)
     level = max(binding.level_of(organisation, principal), least_level)
     binding.check_level(principal.grant, level)
-    skew = timedelta(seconds=settings.binding_skew)
-    said = binding.announced(headers, level, asking.arrived, skew)
+    said = binding.announced(headers, level, asking.arrived, settings.binding_skew)
     arrived = await body(asking.client, headers, LARGEST_ASK, settings.body_timeout, gateway.now())
     if not isinstance(said, binding.Announced):
         return arrived.body, None, level

@@ -57,8 +57,8 @@ async def settle_begun(
     if hold is None or hold.draft is None:
         return True
     row = from_draft(hold.draft)
-    settle.price(gateway, row, target, upstream, metered)
     row.created_at, row.id = gateway.clock(), uuid7()
+    settle.price(gateway, row, target, upstream, metered, row.created_at)
     return await gateway.writer.settle_within(row, hold) is not None
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -52,10 +52,13 @@ log = structlog.get_logger()
 _NO_QUESTION = Ask(None, stream=False, output_limit=None)
 _ASKS_NOTHING = frozenset({"catalogue", "batch_state"})
 _OF_A_BATCH = frozenset({"batch", "batch_state"})
+_OF_EARLIER = frozenset({"result", "batch_state"})
+"""The kinds whose answer is one of an earlier call's."""
+_NAMES_NO_MODEL = attribute.ASKS_NO_MODEL | {"batch"}
+"""The kinds of which the body names no model for the key to allow, or each of its lines does."""
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct, eq=False):
     """One call on its way through. Each stage fills in what the next one needs."""
 
     gateway: Gateway
@@ -71,7 +74,7 @@ class Call:
     """The address that the connection comes from."""
     scope: str | None = None
     """What its address says that it is for: the name behind `/at/`."""
-    id: UUID = field(default_factory=uuid7)
+    id: UUID = msgspec.field(default_factory=uuid7)
     started: float = 0.0
     row: Row | None = None
     organisation: Organisation | None = None
@@ -88,10 +91,11 @@ class Call:
             upstream = await admit.upstream_for(self.gateway, self.organisation, self.target)
             row.provider = upstream.name
             self._keep_to_limits(row, request, ask)
-            sent = hints.Sent(self.target, request, ask, document)
-            self.target, request, ask, document = hints.applied(
-                self.gateway, self.organisation, row, upstream, sent
-            )
+            if self.organisation.hints:
+                sent = hints.Sent(self.target, request, ask, document)
+                self.target, request, ask, document = hints.applied(
+                    self.gateway, self.organisation, row, upstream, sent
+                )
             if self.target.route.kind == "batch":
                 upstream, ask = await self._batch(row, upstream, document)
             hold, request, ask = await admit.hold(
@@ -109,7 +113,7 @@ class Call:
             return
         asked = (request, ask, document)
         exchange = await self._forwarded(row, upstream, asked)
-        while await self._may_repeat(exchange, row, upstream):
+        while upstream.retries and await self._may_repeat(exchange, row, upstream):
             again = replace(draft, attempt=row.attempt + 1)
             held = await admit.hold_again(self.gateway, again, self.target, upstream, request, ask)
             if held is None:
@@ -121,28 +125,32 @@ class Call:
                 await self._refused(Refusal(503, "ledger_unavailable", admit.NOT_DURABLE), hold)
                 return
             exchange = await self._forwarded(row, upstream, asked)
-        earlier_is_durable = await self._settled_earlier(upstream, exchange)
+        earlier_is_durable = True
+        if self.target.route.kind in _OF_EARLIER:
+            earlier_is_durable = await self._settled_earlier(upstream, exchange)
         stands = await self._settled(row, hold, upstream, exchange)
         await self._answered(stands if earlier_is_durable else None, exchange)
 
     async def _identified(self) -> tuple[Row, Request, Ask, dict[str, Any]]:
         """Who calls and what is asked. From here on a refusal leaves a row."""
-        arrived = self.gateway.clock()
-        principal, body = await self._known()
+        arrived, kind = self.gateway.clock(), self.target.route.kind
+        principal, body = await self._known(arrived)
         grant = principal.grant
         assert self.organisation is not None
-        multiplier = self.gateway.multiplier(grant)
+        multiplier = self.gateway.multiplier(grant, arrived)
         self.row = row = attribute.draft(
             self.id, self.organisation, principal, self.target, multiplier, self.headers
         )
         self.grant = grant
         level, said = self._checked(principal, arrived)
-        if self.target.route.kind == "passthrough":
+        if kind == "passthrough":
             self.target = passthrough.opened(self.target, grant, row)
         if body is None:
             body = await self._body()
         row.request_sha256 = body.sha256
-        row.binding_status = await self._proven(principal, level, said, row.request_sha256, arrived)
+        row.binding_status = (
+            said if isinstance(said, str) else await self._proven(principal, level, said, arrived)
+        )
         if self.target.is_open:
             self._settle_target(row, body)
         request = Request(self.method, self.target.suffix, self.query, self.headers, body.body, body.preview)
@@ -159,24 +167,27 @@ class Call:
             submission.check_upload(document)
         attribute.with_model(row, ask)
         if self.target.route.kind not in attribute.ASKS_NO_MODEL:
-            grant = self._ascribed(row, principal, document, level)
-        asks = self.target.route.kind not in attribute.ASKS_NO_MODEL | {"batch"}
-        models = [ask.model, *allowed.fallbacks(document)] if asks else []
-        allowed.check_models(grant, self.target.provider.name, models)
+            grant = self._ascribed(row, principal, document, level, arrived)
+        if grant.providers or grant.models:
+            asks = self.target.route.kind not in _NAMES_NO_MODEL
+            models = [ask.model, *allowed.fallbacks(document)] if asks else []
+            allowed.check_models(grant, self.target.provider.name, models)
         return row, request, ask, document
 
-    def _ascribed(self, row: Row, principal: Principal, document: dict[str, Any], level: int) -> Grant:
+    def _ascribed(
+        self, row: Row, principal: Principal, document: dict[str, Any], level: int, arrived: datetime
+    ) -> Grant:
         """The grant with the project that the request's evidence leads to. Raises Unproven where that asks for more."""
         assert self.organisation is not None
         grant = principal.grant
         asked = Asked(self.headers, document, self.target.suffix, self.scope, principal.checkout)
         ascribed = self.gateway.purposes.ascribe(self.organisation, grant, row, asked)
         if ascribed is not grant:
-            attribute.charge_to(row, ascribed, self.gateway.multiplier(ascribed))
+            attribute.charge_to(row, ascribed, self.gateway.multiplier(ascribed, arrived))
             binding.check_floor(self.organisation, ascribed, level, row.binding_status)
         return ascribed
 
-    async def _known(self) -> tuple[Principal, Arrived | None]:
+    async def _known(self, arrived: datetime) -> tuple[Principal, Arrived | None]:
         """Whose credential it is, and the body where it had to be read to tell. Raises Refusal."""
         in_query: list[str] = []
         if self.query:
@@ -191,7 +202,7 @@ class Call:
             raise Refusal(503, "revocation_stale", str(error)) from None
         body = None
         if signed is None:
-            principal = authenticate.principal_of(self.gateway, snapshot, key)
+            principal = authenticate.principal_at(self.gateway, snapshot, key, arrived, self.started)
         else:
             principal, body = await self._signer(snapshot, signed)
         self.organisation = snapshot.organisations[principal.grant.org_id]
@@ -203,28 +214,22 @@ class Call:
         assert organisation is not None
         authenticate.check(organisation, principal, arrived)
         allowed.check_scope(principal.grant, allowed.CALL)
-        address = client_address(self.peer, self.headers, settings.trusted_hops)
-        allowed.check_network(principal.grant, address)
+        if principal.grant.networks:
+            address = client_address(self.peer, self.headers, settings.trusted_hops)
+            allowed.check_network(principal.grant, address)
         level = binding.level_of(organisation, principal)
         binding.check_level(principal.grant, level)
-        skew = timedelta(seconds=settings.binding_skew)
-        return level, binding.announced(self.headers, level, arrived, skew)
+        return level, binding.announced(self.headers, level, arrived, settings.binding_skew)
 
     async def _proven(
-        self,
-        principal: Principal,
-        level: int,
-        said: binding.Announced | Status,
-        body_sha256: bytes,
-        arrived: datetime,
+        self, principal: Principal, level: int, said: binding.Announced, arrived: datetime
     ) -> Status:
         """What became of the second factor, now that the body is here. Raises Unproven."""
-        if isinstance(said, str):
-            return said
         assert self.organisation is not None
         assert self.row is not None
+        assert self.row.request_sha256 is not None
         target = f"{self.path}?{self.raw_query}" if self.raw_query else self.path
-        asked = binding.Asked(self.method, target.encode("latin-1"), self.headers, body_sha256)
+        asked = binding.Asked(self.method, target.encode("latin-1"), self.headers, self.row.request_sha256)
         gateway = self.gateway
         await binding.check(gateway, self.organisation, principal, said, asked, arrived)
         status = await binding.claim(gateway.replays, self.organisation, said, level)
@@ -233,7 +238,8 @@ class Call:
 
     def _keep_to_limits(self, row: Row, request: Request, ask: Ask) -> None:
         """Count the call towards its rate limits. Raises Refusal."""
-        if ask.model is not None:
+        assert self.organisation is not None
+        if ask.model is not None and self.organisation.rate_limits:
             gateway = self.gateway
             taken = gateway.limits.take(row, gateway.now(), len(request.body), gateway.snapshots.gateways)
             self.taken = taken
@@ -286,7 +292,8 @@ class Call:
 
     def _completed(self, row: Row, upstream: admit.Upstream, exchange: Exchange) -> None:
         """Price the call and write into its row what came of it."""
-        settle.price(self.gateway, row, self.target, upstream, exchange.metered)
+        now = self.gateway.clock()
+        settle.price(self.gateway, row, self.target, upstream, exchange.metered, now)
         settle.compare(row, self.target, exchange.headers)
         if self.taken is not None:
             self.gateway.limits.correct(self.taken, row, self.gateway.now())
@@ -294,7 +301,7 @@ class Call:
         if self.target.route.kind == "passthrough":
             was_sent = exchange.failure is None or exchange.failure[1] != "upstream_unreachable"
             passthrough.price(row, self.target, exchange.status, was_sent=was_sent)
-        settle.stamp(self.gateway, row, self.started)
+        settle.stamp(self.gateway, row, self.started, now)
         row.finish = exchange.finish or row.finish
         row.status_code = (
             exchange.failure[0] if exchange.failure and not exchange.streaming else exchange.status
@@ -393,7 +400,7 @@ class Call:
             row.price_state = "known"
             if refusal.tags:
                 row.tags = {**(row.tags or {}), **refusal.tags}
-            settle.stamp(self.gateway, row, self.started)
+            settle.stamp(self.gateway, row, self.started, self.gateway.clock())
             if refusal.code == admit.LEDGER_AWAY:  # the client has waited for the ledger already
                 with suppress(LedgerAway):
                     self.gateway.writer.settle(row, hold)

@@ -6,9 +6,9 @@ what its session said before. Of what was read only the matched fields stay, and
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -28,7 +28,7 @@ from visionality.registry.snapshot import Grant, Organisation
 log = structlog.get_logger()
 
 REMEMBERED = 10_000
-"""Sessions, and resolutions, that are kept at hand."""
+"""Sessions, and resolutions of an organisation, that are kept at hand."""
 LESS_BY_INHERITANCE = 10
 LONGEST_NOTE = 400
 PATH_CONFIDENCE = 90
@@ -50,43 +50,68 @@ class Asked(msgspec.Struct, frozen=True):
     """What its key was handed out for, where a device's credential was exchanged for it."""
 
 
+class _Resolved(NamedTuple):
+    resolution: Resolution
+    notes: Mapping[str, str]
+    """What a row says of it beside its columns."""
+
+
+@dataclass(slots=True)
+class _Map:
+    """An organisation's map as it is now, and what was resolved by it."""
+
+    registry: Registry
+    rules: tuple[Decides, ...]
+    resolved: OrderedDict[tuple[Any, ...], _Resolved] = field(default_factory=OrderedDict)
+    """By what the key says of its project, task and projects, and the evidence."""
+
+    def resolve(self, grant: Grant, heard: tuple[Evidence, ...]) -> _Resolved:
+        name = (grant.project_id, grant.task_id, grant.projects, heard)
+        known = self.resolved.get(name)
+        if known is None:
+            bound = Bound(grant.project_id, grant.task_id, frozenset(grant.projects))
+            found = attribution.resolve(bound, heard, self.registry)
+            known = self.resolved[name] = _Resolved(found, _notes(found))
+            if len(self.resolved) > REMEMBERED:
+                self.resolved.popitem(last=False)
+        return known
+
+
 class Purposes:
     """What one gateway knows of repositories and sessions."""
 
     def __init__(self) -> None:
-        self._registries: dict[UUID, Registry] = {}
-        self._rules: dict[UUID, tuple[Decides, ...]] = {}
+        self._maps: dict[UUID, _Map] = {}
         self._sessions: OrderedDict[tuple[UUID, str], tuple[Evidence, ...]] = OrderedDict()
-        self._resolved: OrderedDict[tuple[UUID, Bound, tuple[Evidence, ...]], Resolution] = OrderedDict()
 
     def follow(self, organisation: Organisation) -> None:
         """Go by an organisation's map as it is now."""
-        self._registries[organisation.org_id] = _registry(organisation)
-        self._rules[organisation.org_id] = numbered(organisation.task_class_rules)
-        self._resolved.clear()
+        rules = numbered(organisation.task_class_rules)
+        self._maps[organisation.org_id] = _Map(_registry(organisation), rules)
 
     def ascribe(self, organisation: Organisation, grant: Grant, row: Row, asked: Asked) -> Grant:
         """Write into the row what the call is for. Returns the grant with the project and customer that it goes to.
 
         Raises Refusal where the organisation refuses a claim that the key does not allow.
         """
+        known = self._maps[organisation.org_id]
         said = evidence.heard(asked.headers, asked.document, asked.path)
         found = evidence.found(said)
         notes = {"client": f"{found.client} {found.version}".strip()} if found.client else {}
         if found.session:
             notes["session"] = _mark(grant.key_id, found.session)
         if grant.task_class is None:
-            rules = self._rules[organisation.org_id]
-            answer = classify(shape(said, found, row.model_requested or ""), rules)
+            answer = classify(shape(said, found, row.model_requested or ""), known.rules)
             if answer is not None:
                 row.task_class = answer.task_class
                 notes["task_class_reason"] = answer.reason[:LONGEST_NOTE]
-        own = self._declared(organisation, asked) + found.evidence
-        heard = own or self._said_before(grant.key_id, found.session)
-        heard += _of_the_helper(asked.checkout)
+        at = () if asked.scope is None else _declared(known.registry, asked.scope)
+        own = at + found.evidence
+        heard = own or (self._said_before(grant.key_id, found.session) if found.session else ())
+        heard += () if asked.checkout is None else _of_the_helper(asked.checkout)
         if heard:
-            resolution = self._resolve(organisation.org_id, grant, heard)
-            notes |= _notes(resolution)
+            resolution, evidenced = known.resolve(grant, heard)
+            notes |= evidenced
             if resolution.barred and organisation.denied_project == REFUSE:
                 row.tags = {**(row.tags or {}), **notes}
                 raise _refusal(row, resolution, resolution.barred)
@@ -97,15 +122,6 @@ class Purposes:
             row.tags = {**(row.tags or {}), **notes}
         return grant
 
-    def _declared(self, organisation: Organisation, asked: Asked) -> tuple[Evidence, ...]:
-        """What the address says: a project by its key or alias, else a repository."""
-        if asked.scope is None:
-            return ()
-        registry = self._registries[organisation.org_id]
-        is_repo = registry.project(asked.scope) is None and registry.repositories(asked.scope)
-        what = {"repo": asked.scope} if is_repo else {"project": asked.scope}
-        return (Evidence(attribution.EXPLICIT, "path /at/", PATH_CONFIDENCE, **what),)
-
     def _remember(self, key_id: UUID, session: str, said: tuple[Evidence, ...]) -> None:
         self._sessions[key_id, session] = said
         self._sessions.move_to_end((key_id, session))
@@ -115,7 +131,7 @@ class Purposes:
     def _said_before(self, key_id: UUID, session: str) -> tuple[Evidence, ...]:
         """What a session said in an earlier call that was not refused for it."""
         return tuple(
-            replace(
+            msgspec.structs.replace(
                 one,
                 level=attribution.INHERITED,
                 source=f"session: {one.source}",
@@ -124,15 +140,12 @@ class Purposes:
             for one in self._sessions.get((key_id, session), ())
         )
 
-    def _resolve(self, org_id: UUID, grant: Grant, heard: tuple[Evidence, ...]) -> Resolution:
-        bound = Bound(grant.project_id, grant.task_id, frozenset(grant.projects))
-        name = (org_id, bound, heard)
-        known = self._resolved.get(name)
-        if known is None:
-            known = self._resolved[name] = attribution.resolve(bound, heard, self._registries[org_id])
-            if len(self._resolved) > REMEMBERED:
-                self._resolved.popitem(last=False)
-        return known
+
+def _declared(registry: Registry, scope: str) -> tuple[Evidence, ...]:
+    """What the address says: a project by its key or alias, else a repository."""
+    is_repo = registry.project(scope) is None and registry.repositories(scope)
+    what = {"repo": scope} if is_repo else {"project": scope}
+    return (Evidence(attribution.EXPLICIT, "path /at/", PATH_CONFIDENCE, **what),)
 
 
 def _mark(key_id: UUID, session: str) -> str:
@@ -140,9 +153,9 @@ def _mark(key_id: UUID, session: str) -> str:
     return sha256(key_id.bytes + session.encode(errors="replace")).hexdigest()[:16]
 
 
-def _of_the_helper(checkout: Checkout | None) -> tuple[Evidence, ...]:
+def _of_the_helper(checkout: Checkout) -> tuple[Evidence, ...]:
     """Where the person was when the key was handed out. It is no part of what a session said: each key brings its own."""
-    if checkout is None or not any((checkout.repo, checkout.branch, checkout.commit)):
+    if not any((checkout.repo, checkout.branch, checkout.commit)):
         return ()
     what = {"repo": checkout.repo, "branch": checkout.branch, "commit": checkout.commit}
     return (Evidence(attribution.HELPER, "credential helper", HELPER_CONFIDENCE, **what),)

@@ -1,7 +1,7 @@
 """After a call: usage times rates is cost, and the row is final."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from visionality.core.allocation import bill
 from visionality.core.call import Headers, clean
@@ -24,20 +24,23 @@ REST_STANDS = timedelta(minutes=15)
 """How long the uncertain rest of an estimated call stays held, for a true-up to come."""
 
 
-def stamp(gateway: Gateway, row: Row, started: float) -> None:
+def stamp(gateway: Gateway, row: Row, started: float, now: datetime) -> None:
     """Give a finished row its id, its time and its latency."""
-    row.created_at = gateway.clock()
+    row.created_at = now
     row.id = uuid7()
     row.latency_ms = round((gateway.now() - started) * 1000)
 
 
-def price(gateway: Gateway, row: Row, target: Target, upstream: Upstream, metered: Metered) -> None:
-    """Write usage and money into the row, priced by the model and tier that were served."""
-    row.model_used = _served(target, upstream, model_sent(row), metered.model)
+def price(
+    gateway: Gateway, row: Row, target: Target, upstream: Upstream, metered: Metered, now: datetime
+) -> None:
+    """Write usage and money into the row, priced by the model and tier that were served, as of now."""
+    sent = model_sent(row)
+    row.model_used = _served(target, upstream, sent, metered.model)
     row.model_family = model_family(row.model_used)
     row.served_tier = ",".join(sorted(metered.tier.values())) if metered.tier else None
-    usage, priced = _priced(gateway, row, target, metered)
-    row.usage = usage.counts() or None
+    usage, counts, priced = _priced(gateway, row, target, metered, now)
+    row.usage = counts or None
     row.raw_usage = metered.raw_usage
     row.usage_source = metered.source
     row.input_tokens = usage.input_tokens
@@ -53,45 +56,50 @@ def price(gateway: Gateway, row: Row, target: Target, upstream: Upstream, metere
     row.price_state = priced.state
     row.price_version = priced.version
     row.rates = priced.rates
-    if model_sent(row) != row.model_requested:
-        _say_cost_as_asked(gateway, row, target, upstream, metered)
+    if sent != row.model_requested:
+        _say_cost_as_asked(gateway, row, target, upstream, metered, now)
 
 
 def _say_cost_as_asked(
-    gateway: Gateway, row: Row, target: Target, upstream: Upstream, metered: Metered
+    gateway: Gateway, row: Row, target: Target, upstream: Upstream, metered: Metered, now: datetime
 ) -> None:
     """What the same usage would have cost with the model that was asked for, before a hint."""
     asked = target.provider.model_of(row.model_requested or "", upstream.models)
     if asked is None or metered.source == "none":
         return
     book, size = gateway.books[row.org_id], metered.usage.total_input_tokens
-    card = book.card(target.provider.price_list, asked, gateway.clock(), metered.tier, size)
+    card = book.card(target.provider.price_list, asked, now, metered.tier, size)
     as_asked = cost_of(metered.usage.counts(), card)
     if as_asked.state == "known":
         row.tags = {**(row.tags or {}), "cost_as_asked_usd": usd(as_asked.cost_nusd)}
 
 
-def _priced(gateway: Gateway, row: Row, target: Target, metered: Metered) -> tuple[Usage, Price]:
-    """The usage, in the units that its model is priced in where there is a choice, and what it costs."""
+def _priced(
+    gateway: Gateway, row: Row, target: Target, metered: Metered, now: datetime
+) -> tuple[Usage, dict[str, int], Price]:
+    """The usage, in the units that its model is priced in where there is a choice, its counts, and what it costs."""
+    usage = metered.usage
+    counts = usage.counts()
     if target.route.kind == "free":
-        return metered.usage, Price(0, "free")
+        return usage, counts, Price(0, "free")
     if metered.source == "none":
-        return metered.usage, Price(0, "known")
+        return usage, counts, Price(0, "known")
     if target.provider.states_cost and metered.stated_usd is not None:
         cost_nusd = rounded_nusd(metered.stated_usd * NANO)
-        return metered.usage, Price(cost_nusd, "known", rates={"source": STATED_BY + target.provider.name})
+        stated = Price(cost_nusd, "known", rates={"source": STATED_BY + target.provider.name})
+        return usage, counts, stated
     if row.model_used is None:
-        return metered.usage, UNKNOWN
-    book, at = gateway.books[row.org_id], gateway.clock()
-    found = []
-    for usage in (metered.usage,) if metered.otherwise is None else (metered.usage, metered.otherwise):
-        card = book.card(
-            target.provider.price_list, row.model_used, at, metered.tier, usage.total_input_tokens
-        )
-        found.append((usage, cost_of(usage.counts(), card)))
-        if found[-1][1].state == "known":
-            return found[-1]
-    return found[0]
+        return usage, counts, UNKNOWN
+    book, prices = gateway.books[row.org_id], target.provider.price_list
+    card = book.card(prices, row.model_used, now, metered.tier, usage.total_input_tokens)
+    priced = cost_of(counts, card)
+    if priced.state != "known" and metered.otherwise is not None:
+        other, others = metered.otherwise, metered.otherwise.counts()
+        card = book.card(prices, row.model_used, now, metered.tier, other.total_input_tokens)
+        priced_otherwise = cost_of(others, card)
+        if priced_otherwise.state == "known":
+            return other, others, priced_otherwise
+    return usage, counts, priced
 
 
 def _served(target: Target, upstream: Upstream, requested: str | None, answered: str | None) -> str | None:
@@ -104,7 +112,9 @@ def _served(target: Target, upstream: Upstream, requested: str | None, answered:
 def compare(row: Row, target: Target, headers: Headers) -> None:
     """Keep the cost that a proxy says, to compare ours with. It is no money: it can come before the answer's end."""
     name = target.provider.cost_header
-    said = next((value for key, value in headers if key == name), b"") if name else b""
+    if not name:
+        return
+    said = next((value for key, value in headers if key == name), b"")
     if _AMOUNT.fullmatch(said):
         row.tags = {**(row.tags or {}), "stated_usd": said.decode()}
 
@@ -116,7 +126,7 @@ def unpriced(gateway: Gateway, row: Row, started: float) -> None:
     row.price_state = "unknown"
     row.usage = row.rates = row.raw_usage = None
     row.usage_source = "none"
-    stamp(gateway, row, started)
+    stamp(gateway, row, started, gateway.clock())
 
 
 def rest_of(row: Row, hold: Hold, gateway: Gateway) -> Hold | None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -143,12 +144,10 @@ class Gateway:
             if org_id == organisation.org_id and credential_id not in live:
                 del self.opened[org_id, credential_id]
 
-    def multiplier(self, grant: Grant) -> Decimal:
-        """By what the cost of a grant's calls is multiplied now, to be billed."""
+    def multiplier(self, grant: Grant, at: datetime) -> Decimal:
+        """By what the cost of a grant's calls is multiplied at a moment, to be billed."""
         markups = self.markups[grant.org_id]
-        return multiplier_at(
-            markups, customer_id=grant.customer_id, project_id=grant.project_id, at=self.clock()
-        )
+        return multiplier_at(markups, customer_id=grant.customer_id, project_id=grant.project_id, at=at)
 
     def at_rest(self, handle: str) -> bytes:
         """By what a handle is known."""

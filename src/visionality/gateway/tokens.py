@@ -1,15 +1,18 @@
 """Envelopes and spend tokens as the gateway takes them (core.spend_token): verified once, then believed for a minute.
 
-What is remembered is forgotten with every change of the control data, so a signing key that is revoked verifies nothing
-more; and whether a token was revoked, or its person or organisation, is asked with every call.
+What is remembered, and to what a token narrows its grant, is forgotten with every change of the control data, so a
+signing key that is revoked verifies nothing more; and whether a token was revoked, or its person or organisation, and
+the time, is asked with every call.
 """
 
+import dataclasses
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
 
 from visionality.core.spend_token import BadToken, Claims, check_times, taken_apart, verified
 from visionality.gateway.principal import Checkout, Principal
@@ -20,9 +23,21 @@ BELIEVED = 60.0
 REMEMBERED = 10_000
 
 
-class _Known(NamedTuple):
+class _Bearer(NamedTuple):
+    """Whose token it is by the control data as they are, whatever the time."""
+
+    grant: Grant
+    """The key's own."""
+    organisation: Organisation
+    principal: Principal
+    derived_id: UUID | None
+    """The id of a token that was derived from its grant, by which it may have been revoked."""
+
+
+class _Known(msgspec.Struct):
     until: float
     claims: Claims
+    bearer: _Bearer | None = None
 
 
 class Tokens:
@@ -31,42 +46,57 @@ class Tokens:
     def __init__(self) -> None:
         self.aud = ""
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
-        self._trusted: Mapping[bytes, object] | None = None
+        self._snapshot: Snapshot | None = None
 
     def principal(
         self, snapshot: Snapshot, text: str, digest: bytes, now: datetime, monotonic: float
     ) -> Principal:
         """Whose token it is. Raises BadToken for one that can be tied to nobody."""
-        claims = self.claims(snapshot, text, digest, now, monotonic)
-        grant = snapshot.grants_by_id.get(_uuid(claims.par or claims.jti))
-        if grant is None or str(grant.org_id) != claims.org:
-            raise BadToken("invalid", "the key that it stands for is not known here")
-        organisation = snapshot.organisations[grant.org_id]
-        ended = _ended(organisation, grant, claims, now)
-        if claims.par is None:
-            return Principal(grant, digest, None, claims.bnd.th, ended, claims.rot)
-        narrow = narrowed(organisation, grant, claims)
-        if claims.bud is None:
-            checkout = Checkout(claims.jti, claims.rep, claims.brn, claims.cmt)
-            return Principal(narrow, digest, None, claims.bnd.th, ended, claims.rot, checkout)
-        return Principal(narrow, digest, claims.jti, claims.bnd.th, ended)
+        known = self._verified(snapshot, text, digest, now, monotonic)
+        if known.bearer is None:
+            known.bearer = _bearer(snapshot, known.claims, digest)
+        ended = _ended(known.bearer, known.claims, now)
+        return replace(known.bearer.principal, ended=ended) if ended else known.bearer.principal
 
     def claims(self, snapshot: Snapshot, text: str, digest: bytes, now: datetime, monotonic: float) -> Claims:
         """What a token says, whatever that says of times. Raises BadToken."""
-        if snapshot.trusted is not self._trusted:
+        return self._verified(snapshot, text, digest, now, monotonic).claims
+
+    def _verified(
+        self, snapshot: Snapshot, text: str, digest: bytes, now: datetime, monotonic: float
+    ) -> _Known:
+        if snapshot is not self._snapshot:
             self._known.clear()
-            self._trusted = snapshot.trusted
+            self._snapshot = snapshot
         known = self._known.get(digest)
         if known is not None and known.until > monotonic:
-            return known.claims
+            return known
         claims = verified(taken_apart(text), snapshot.trusted, now)
         if claims.aud != self.aud or claims.iss != self.aud:
             raise BadToken("invalid", "it is for another installation")
-        self._known[digest] = _Known(monotonic + BELIEVED, claims)
+        known = self._known[digest] = _Known(monotonic + BELIEVED, claims)
         self._known.move_to_end(digest)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        return claims
+        return known
+
+
+def _bearer(snapshot: Snapshot, claims: Claims, digest: bytes) -> _Bearer:
+    """Raises BadToken for a token of nobody here."""
+    grant = snapshot.grants_by_id.get(_uuid(claims.par or claims.jti))
+    if grant is None or str(grant.org_id) != claims.org:
+        raise BadToken("invalid", "the key that it stands for is not known here")
+    organisation = snapshot.organisations[grant.org_id]
+    if claims.par is None:
+        principal = Principal(grant, digest, None, claims.bnd.th, None, claims.rot)
+        return _Bearer(grant, organisation, principal, None)
+    narrow = narrowed(organisation, grant, claims)
+    if claims.bud is None:
+        checkout = Checkout(claims.jti, claims.rep, claims.brn, claims.cmt)
+        principal = Principal(narrow, digest, None, claims.bnd.th, None, claims.rot, checkout)
+    else:
+        principal = Principal(narrow, digest, claims.jti, claims.bnd.th)
+    return _Bearer(grant, organisation, principal, _uuid(claims.jti))
 
 
 def narrowed(organisation: Organisation, grant: Grant, claims: Claims) -> Grant:
@@ -74,7 +104,7 @@ def narrowed(organisation: Organisation, grant: Grant, claims: Claims) -> Grant:
     project = organisation.projects.get(claims.prj) if claims.prj else None
     named = grant
     if project is not None and project.project_id != grant.project_id:
-        named = replace(
+        named = dataclasses.replace(
             grant,
             project_id=project.project_id,
             customer_id=project.customer_id,
@@ -82,7 +112,7 @@ def narrowed(organisation: Organisation, grant: Grant, claims: Claims) -> Grant:
             business_unit=project.business_unit or grant.business_unit,
             passthrough=project.passthrough,
         )
-    return replace(
+    return dataclasses.replace(
         named,
         customer_id=claims.cus or named.customer_id,
         task_id=claims.tsk or named.task_id,
@@ -99,7 +129,8 @@ def narrowed(organisation: Organisation, grant: Grant, claims: Claims) -> Grant:
     )
 
 
-def _ended(organisation: Organisation, grant: Grant, claims: Claims, now: datetime) -> str | None:
+def _ended(bearer: _Bearer, claims: Claims, now: datetime) -> str | None:
+    grant, organisation, _, derived_id = bearer
     try:
         check_times(claims, now)
     except BadToken as bad:
@@ -108,8 +139,8 @@ def _ended(organisation: Organisation, grant: Grant, claims: Claims, now: dateti
         return bad.fault
     if claims.gen < organisation.epoch or claims.sgen < grant.person_epoch_now:
         return "revoked"
-    if claims.par is not None:
-        if _uuid(claims.jti) in organisation.revoked_tokens:
+    if derived_id is not None:
+        if derived_id in organisation.revoked_tokens:
             return "revoked"
         if claims.bud is not None:  # it took a binding key to mint, so no thief of the handle did
             return None

@@ -82,6 +82,8 @@ _MINUTE = 60
 CACHED = 4096
 """Look-ups that are remembered of each kind; clients make names up, so there must be an end."""
 _ONE = Decimal(1)
+_PLAIN: frozenset[tuple[str, str]] = frozenset()
+"""The context of a call that was served as usual."""
 _NOT_TOKENS = frozenset({"seconds_in", "chars", "images", "web_search", "file_search", "code_session"})
 _FINEST = Decimal("1e-9")
 
@@ -115,16 +117,19 @@ class PriceBook:
         self, provider: str, model: str, at: datetime, tier: Mapping[str, str], total_input_tokens: int
     ) -> RateCard | None:
         """The rates that apply, or None when nobody knows them. `tier` is what the provider said it served."""
-        context = frozenset((name, value) for name, value in tier.items() if value not in STANDARD)
-        is_standard = all((provider, *pair) in UPLIFTS for pair in context)
-        if is_standard and (override := self._override(provider, model.lower(), at)):
-            return self._overridden(override, _uplift(provider, context))
+        context = _PLAIN
+        if tier:
+            context = frozenset([(name, value) for name, value in tier.items() if value not in STANDARD])
+        if self._overrides and all((provider, *pair) in UPLIFTS for pair in context):
+            override = self._override(provider, model.lower(), at)
+            if override is not None:
+                return self._overridden(override, _uplift(provider, context))
         bands = self._bands(provider, model, context, int(at.timestamp()) // _MINUTE)
         return bands.at(total_input_tokens) if bands else None
 
     def dearest(self, provider: str, model: str, at: datetime) -> RateCard | None:
         """For a reservation: each bucket at its dearest over all tiers, times of day and sizes of input."""
-        override = self._override(provider, model.lower(), at)
+        override = self._override(provider, model.lower(), at) if self._overrides else None
         return self._dearest(provider, model, int(at.timestamp()) // _MINUTE, override)
 
     def _overridden_card(self, override: Override, uplift: Decimal) -> RateCard:
@@ -151,8 +156,6 @@ class PriceBook:
 
     def _override(self, provider: str, model: str, at: datetime) -> Override | None:
         """The newest override in force: of this very name, else of the name without its snapshot's date."""
-        if not self._overrides:
-            return None
         for name in dict.fromkeys((model, _DATE.sub("", model))):
             for override in reversed(self._overrides.get((provider, name), ())):
                 if override.effective_from <= at:

@@ -325,7 +325,7 @@ class SnapshotKeeper:
 
     @property
     def is_fresh(self) -> bool:
-        return self.age <= self._max_age
+        return self._loop.time() - self._polled_at <= self._max_age
 
     @property
     def latest(self) -> Snapshot:

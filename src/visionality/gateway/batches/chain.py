@@ -117,7 +117,8 @@ class Chain:
         row = replace(draft, tags=dict(draft.tags or {}))
         if name := clean(line.custom_id, 128):
             row.tags = {**(row.tags or {}), CUSTOM_ID: name}
-        settle.price(self.gateway, row, self.target, self.upstream, line.metered or settle.NOTHING)
+        metered, now = line.metered or settle.NOTHING, self.gateway.clock()
+        settle.price(self.gateway, row, self.target, self.upstream, metered, now)
         row.finish = row.finish or line.finish
         row.status_code = line.status
         row.upstream_request_id = line.upstream_request_id

@@ -131,8 +131,10 @@ class ChatCompletionsStream:
         self.complete = False
 
     def feed(self, data: bytes) -> bytes:
-        out = [self._read(event) for event in self._events.feed(data)]
-        return out[0] if len(out) == 1 else b"".join(out)
+        events = self._events.feed(data)
+        if len(events) == 1:
+            return self._read(events[0])
+        return b"".join([self._read(event) for event in events])
 
     def finish(self) -> bytes:
         held, self._held = self._held + self._events.take_rest(), b""
@@ -162,11 +164,14 @@ class ChatCompletionsStream:
             self._finish = finish[1].decode()
         if b'"error"' in event:
             self._error |= _is_error(event)
-        self._emitted_bytes += len(event)
-        if len(self._emitted) < EMITTED_LIMIT:
+        if self._emitted_bytes < EMITTED_LIMIT:
             self._emitted += event
-        if b'"usage"' not in event:
+        self._emitted_bytes += len(event)
+        reports = event.count(b'"usage"')
+        if not reports:
             return event
+        if reports == 1 and event.endswith(_NULL_LAST) and _is_one_line(event):
+            return event[: -len(_NULL_LAST)] + b"}\n\n" if self._hide else event
         return self._without_null(event) or self._without_usage(event)
 
     def _note(self, event: bytes) -> None:
@@ -178,10 +183,8 @@ class ChatCompletionsStream:
             self._chunk |= {name: chunk[name] for name in ("model", "service_tier") if chunk.get(name)}
 
     def _without_null(self, event: bytes) -> bytes | None:
-        """The common chunk, which says that there is no usage yet; None when the event needs a closer look."""
+        """A chunk that says that there is no usage yet; None when the event needs a closer look."""
         start = event.find(b'"usage"')
-        if start == len(event) - len(_NULL_LAST) + 1 and event.endswith(_NULL_LAST) and _is_one_line(event):
-            return event[: start - 1] + b"}\n\n" if self._hide else event
         null = _NULL.match(event, start)
         if null is None or b'"usage"' in event[null.end() :] or not _is_one_line(event):
             return None

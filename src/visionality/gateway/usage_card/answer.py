@@ -141,7 +141,7 @@ class UsageCards:
         """What the card is of, and the budget that it has."""
         grant = principal.grant
         zone = ZoneInfo(organisation.time_zone)
-        multiplier = self._gateway.multiplier(grant)
+        multiplier = self._gateway.multiplier(grant, now)
         drawn = {
             draw.budget.scope_kind: draw
             for draw in reversed(self._gateway.budgets[grant.org_id].draws(_whose(principal), now))
