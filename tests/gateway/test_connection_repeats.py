@@ -445,3 +445,70 @@ def test_requests_that_repeat_are_read_as_on_connections_of_their_own(door, seed
                 client.answer()
                 answered += 1
     assert [(seen.line, seen.scope["headers"]) for seen in door.seen] == alone
+
+
+HURTS = [
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b" ",
+    b"\t",
+    b":",
+    b"0",
+    b"9",
+    b"-",
+    b"+",
+    b",",
+    b"\r\n\r\n",
+    b"\r\nContent-Length: 3",
+    b"\r\nTransfer-Encoding: chunked",
+    b"\r\nConnection: close",
+    b"\r\nExpect: 100-continue",
+    b"\r\nUpgrade: h2c\r\nConnection: upgrade",
+    SECOND,
+]
+
+
+def hurt(dice: random.Random) -> bytes:
+    """A request whose head is almost the one that is known: most often the length, or what stands about it, is not."""
+    one = bytearray(post(b"x" * dice.choice([0, 3, 10, 300])))
+    length = one.index(b"Content-Length")
+    for _ in range(dice.choice([0, 1, 1, 2])):
+        at = length + dice.randrange(26) if dice.random() < 0.7 else dice.randrange(len(one) + 1)
+        if dice.random() < 0.5:
+            one[at:at] = dice.choice(HURTS)
+        else:
+            one[at : at + dice.randint(1, 3)] = dice.choice(HURTS)
+    return bytes(one)
+
+
+def owes(door) -> bool:
+    """Whether there is a whole request that is not answered."""
+    return any(one.ended for held in door.server.server_state.connections for one in held._exchanges)
+
+
+def played(door, parts: list[bytes]) -> tuple[list[bytes], list[object]]:
+    """What comes back, but for its date, and what the application saw."""
+    door.seen.clear()
+    with caller(door) as client:
+        try:
+            for part in parts:
+                cut(door, client, part)
+                while door.ask(lambda: owes(door)):  # a client that leaves is not answered any more
+                    pass
+            client.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        received = client.rest()
+    lines = [line for line in received.split(b"\r\n") if not line.startswith(b"date: ")]
+    return lines, [(seen.line, seen.scope["headers"]) for seen in door.seen]
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_what_is_hurt_is_read_as_by_a_connection_that_remembers_nothing(door, monkeypatch, seed):
+    dice = random.Random(seed)
+    parts = [post(b"abc"), *[hurt(dice) for _ in range(dice.randint(1, 4))], SECOND]
+    remembered = played(door, parts)
+    monkeypatch.setattr(connection.Connection, "_repeats", lambda _, __: False)
+    assert remembered == played(door, parts)
