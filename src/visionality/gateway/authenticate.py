@@ -84,7 +84,7 @@ def principal_at(
             return gateway.tokens.principal(snapshot, key, digest, now, monotonic)
         except BadToken as bad:
             raise Stranger(f"spend_token_{bad.fault}", _OF_A_TOKEN[bad.fault], shown(key)) from None
-    at_rest = gateway.at_rest(key) if has_shape(key) else b""
+    at_rest = gateway.at_rest(key, digest)
     grant = snapshot.grants.get(at_rest)
     if grant is not None:
         return Principal(grant, digest, ended=_ended(grant, at_rest, now), rotation=_rotation(grant, at_rest))
