@@ -127,10 +127,10 @@ class Preview:
 
 def parsed(body: bytes, preview: Preview | None = None) -> dict[str, Any]:
     """The body's object; `preview` is what was seen of it while it came. Raises BadBody."""
-    measured = None
-    if len(body) > LARGE:
+    measured, size = None, len(body)
+    if size > LARGE:
         measured = (preview or Preview()).weighed(body)
-    elif len(body) > AT_ONCE:
+    elif size > AT_ONCE:
         _check_ends(body)
         measured = weighed(body)
     document = _object(body)

@@ -32,24 +32,28 @@ KEY_LIMIT = 4096
 
 def presented(headers: Headers, in_query: Sequence[str] = ()) -> str:
     """The one credential of a request. Raises Refusal."""
-    found = {key.strip().encode() for key in in_query} if in_query else set()
+    found = b""
+    if in_query:
+        headers = (*headers, *[(b"api-key", key.strip().encode()) for key in in_query])
     for name, value in headers:
         if name in _PLAIN:
-            found.add(value.strip())
+            key = value.strip()
         elif name == b"authorization":
             scheme, _, token = value.strip().partition(b" ")
-            if scheme.lower() == b"bearer":
-                found.add(token.strip())
-    found.discard(b"")
+            key = token.strip() if scheme.lower() == b"bearer" else b""
+        else:
+            continue
+        if key and key != found:
+            if found:
+                raise Refusal(400, "multiple_credentials", "two different keys were sent: send one")
+            found = key
     if not found:
         raise Refusal(
             401,
             "spend_token_missing",
             "no virtual key was sent: put your visk_… key where the provider's key would go",
         )
-    if len(found) > 1:
-        raise Refusal(400, "multiple_credentials", "two different keys were sent: send one")
-    return found.pop()[: KEY_LIMIT + 1].decode("latin-1")
+    return found[: KEY_LIMIT + 1].decode("latin-1")
 
 
 def without_keys(
@@ -84,7 +88,7 @@ def principal_at(
             return gateway.tokens.principal(snapshot, key, digest, now, monotonic)
         except BadToken as bad:
             raise Stranger(f"spend_token_{bad.fault}", _OF_A_TOKEN[bad.fault], shown(key)) from None
-    at_rest = gateway.at_rest(key) if has_shape(key) else b""
+    at_rest = gateway.at_rest(key, digest)
     grant = snapshot.grants.get(at_rest)
     if grant is not None:
         return Principal(grant, digest, ended=_ended(grant, at_rest, now), rotation=_rotation(grant, at_rest))

@@ -75,6 +75,8 @@ class Call(msgspec.Struct, eq=False):
     scope: str | None = None
     """What its address says that it is for: the name behind `/at/`."""
     id: UUID = msgspec.field(default_factory=uuid7)
+    request_id: str = ""
+    """Its id, as it is told."""
     started: float = 0.0
     row: Row | None = None
     organisation: Organisation | None = None
@@ -84,7 +86,7 @@ class Call(msgspec.Struct, eq=False):
 
     async def run(self) -> None:
         """Answer the client, whatever happens, and leave exactly one row when the caller is known."""
-        self.started = self.gateway.now()
+        self.started, self.request_id = self.gateway.now(), str(self.id)
         try:
             row, request, ask, document = await self._identified()
             assert self.organisation is not None
@@ -108,7 +110,7 @@ class Call(msgspec.Struct, eq=False):
         except ClientGone:
             return
         except Exception:
-            log.exception("admission_failed", request_id=str(self.id))
+            log.exception("admission_failed", request_id=self.request_id)
             await self._refused(Refusal(500, "internal_error", "the gateway failed before the call was sent"))
             return
         asked = (request, ask, document)
@@ -281,7 +283,7 @@ class Call(msgspec.Struct, eq=False):
         self, row: Row, upstream: admit.Upstream, asked: tuple[Request, Ask, dict[str, Any]]
     ) -> Exchange:
         """Forward under the hold. A fault of ours still settles: the call may have left."""
-        forwarder = Forwarder(self.gateway, self.client, self.target, upstream, *asked, str(self.id))
+        forwarder = Forwarder(self.gateway, self.client, self.target, upstream, *asked, self.request_id)
         try:
             return await forwarder.run()
         except Exception as error:
@@ -329,7 +331,7 @@ class Call(msgspec.Struct, eq=False):
             org_id = self.organisation.org_id
             return await later.settle_begun(self.gateway, org_id, self.target, upstream, metered)
         except Exception:
-            log.exception("pricing_failed", request_id=str(self.id))
+            log.exception("pricing_failed", request_id=self.request_id)
             return False
 
     async def _may_repeat(self, exchange: Exchange, row: Row, upstream: admit.Upstream) -> bool:
@@ -352,7 +354,7 @@ class Call(msgspec.Struct, eq=False):
             if self.target.route.kind == "batch":
                 answers.begun(row, hold, exchange)
         except Exception:
-            log.exception("pricing_failed", request_id=str(self.id))
+            log.exception("pricing_failed", request_id=self.request_id)
             settle.unpriced(self.gateway, row, self.started)
         goes_on = later.hold_for(row, hold, exchange.metered, self.gateway)
         rest = goes_on or settle.rest_of(row, hold, self.gateway)
@@ -360,7 +362,7 @@ class Call(msgspec.Struct, eq=False):
 
     async def _answered(self, row: Row | None, exchange: Exchange) -> None:
         """The last bytes, now that the row stands, or with None the word that it does not yet."""
-        dialect, request_id = self.target.route.dialect, str(self.id)
+        dialect, request_id = self.target.route.dialect, self.request_id
         failure = exchange.failure
         if row is None:
             failure = (
@@ -407,4 +409,4 @@ class Call(msgspec.Struct, eq=False):
             else:
                 stands = await self.gateway.writer.settle_within(row, None)
         receipt = await self.gateway.receipts.of(stands) if ASKED in self.headers else ()
-        await refuse(self.client.send, self.target.route.dialect, refusal, str(self.id), receipt)
+        await refuse(self.client.send, self.target.route.dialect, refusal, self.request_id, receipt)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from visionality.core.allocation import Dated, multiplier_at
 from visionality.core.aws_signature import secret_key
 from visionality.core.call import Refusal
-from visionality.core.handle import at_rest
+from visionality.core.handle import at_rest, has_shape
 from visionality.core.row import Row
 from visionality.gateway.batches.ended import Ended
 from visionality.gateway.budgets import Budgets
@@ -57,6 +57,9 @@ from visionality.vault.purposes import (
     signing_context,
 )
 from visionality.vault.sealing import Context, SealBroken, unseal
+
+REMEMBERED = 10_000
+"""Handles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Gateway:
     snapshots: SnapshotKeeper = field(init=False)
     upstream: Upstream = field(init=False)
     organisation_keys: OrganisationKeys = field(init=False)
+    _at_rest: dict[bytes, bytes] = field(default_factory=dict)
     _pepper: bytes = field(init=False)
     _pairing: bytes = field(init=False)
 
@@ -149,9 +153,14 @@ class Gateway:
         markups = self.markups[grant.org_id]
         return multiplier_at(markups, customer_id=grant.customer_id, project_id=grant.project_id, at=at)
 
-    def at_rest(self, handle: str) -> bytes:
-        """By what a handle is known."""
-        return at_rest(self._pepper, handle)
+    def at_rest(self, handle: str, digest: bytes) -> bytes:
+        """By what a handle is known, remembered by its digest; empty for what cannot be one."""
+        known = self._at_rest.get(digest)
+        if known is None and has_shape(handle):
+            if len(self._at_rest) >= REMEMBERED:
+                self._at_rest.clear()
+            known = self._at_rest[digest] = at_rest(self._pepper, handle)
+        return known or b""
 
     def aws_secret(self, at_rest: bytes) -> str:
         """The secret half of the AWS key pair that goes with a handle."""

@@ -309,3 +309,11 @@ def test_a_detached_head_is_no_branch():
     )
     (found,) = read(fixture, {**fixture["body"], "system": system}).evidence
     assert found.branch is None
+
+
+@EACH
+def test_what_only_this_one_call_has_in_its_head_says_nothing_of_its_work(name):
+    fixture = FIXTURES[name]
+    headers = encoded(fixture["headers"])
+    once = ((b"x-client-request-id", b"4f2a"), (b"traceparent", b"00-4f-2a-01"), (b"content-length", b"9"))
+    assert evidence.read((*once, *headers), fixture["body"], fixture["path"]) == read(fixture)

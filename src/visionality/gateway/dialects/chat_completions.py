@@ -104,12 +104,12 @@ class ChatCompletions(OpenAIErrors, JsonOverSse):
             answer = _decode(body)
         except NOT_JSON:
             return None
-        if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
+        if type(answer) is not dict or type(answer.get("choices")) is not list:
             return None
-        choices = [choice for choice in answer["choices"] if isinstance(choice, dict)]
+        choices = [choice for choice in answer["choices"] if type(choice) is dict]
         finish = clean(choices[0].get("finish_reason"), 60) if choices else None
         reported = answer.get("usage")
-        if isinstance(reported, dict) and _is_report(reported):
+        if type(reported) is dict and _is_report(reported):
             return _metered(reported, answer, "provider_final", finish)
         emitted = estimated_tokens(request_text([choice.get("message") for choice in choices]))
         return _estimated(document, emitted, answer, reported, finish, "no usage in the answer")

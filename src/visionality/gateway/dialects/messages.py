@@ -121,8 +121,10 @@ class MessagesStream:
         self.complete = False
 
     def feed(self, data: bytes) -> bytes:
-        out = [self._read(event) for event in self._events.feed(data)]
-        return out[0] if len(out) == 1 else b"".join(out)
+        events = self._events.feed(data)
+        if len(events) == 1:
+            return self._read(events[0])
+        return b"".join([self._read(event) for event in events])
 
     def finish(self) -> bytes:
         held, self._held = self._held + self._events.take_rest(), b""
@@ -149,9 +151,9 @@ class MessagesStream:
             self._held = (self._held + event)[:TAIL_LIMIT]
             return b""
         if b'"content_block_delta"' in event:
-            self._emitted_bytes += len(event)
-            if len(self._emitted) < EMITTED_LIMIT:
+            if self._emitted_bytes < EMITTED_LIMIT:
                 self._emitted += event
+            self._emitted_bytes += len(event)
         elif b'"message_stop"' in event and _kind(event) == "message_stop":
             self.complete = self._ended = True
             self._held = event

@@ -147,8 +147,10 @@ class ResponsesStream:
         self.complete = False
 
     def feed(self, data: bytes) -> bytes:
-        out = [self._read(event) for event in self._events.feed(data)]
-        return out[0] if len(out) == 1 else b"".join(out)
+        events = self._events.feed(data)
+        if len(events) == 1:
+            return self._read(events[0])
+        return b"".join([self._read(event) for event in events])
 
     def finish(self) -> bytes:
         held, self._held = self._held + self._events.take_rest(), b""
@@ -173,9 +175,9 @@ class ResponsesStream:
             self._held = event
             return b""
         if b'.delta"' in event and b'audio.delta"' not in event:
-            self._emitted_bytes += len(event)
-            if len(self._emitted) < EMITTED_LIMIT:
+            if self._emitted_bytes < EMITTED_LIMIT:
                 self._emitted += event
+            self._emitted_bytes += len(event)
         elif not self._response or (b'"response.output_item.done"' in event and _TOOL.search(event)):
             self._note(event)
         return event

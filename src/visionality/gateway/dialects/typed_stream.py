@@ -50,8 +50,10 @@ class TypedStream:
         self.complete = False
 
     def feed(self, data: bytes) -> bytes:
-        out = [self._read(event) for event in self._events.feed(data)]
-        return out[0] if len(out) == 1 else b"".join(out)
+        events = self._events.feed(data)
+        if len(events) == 1:
+            return self._read(events[0])
+        return b"".join([self._read(event) for event in events])
 
     def finish(self) -> bytes:
         held = self._held + self._tail + self._events.take_rest()
