@@ -16,7 +16,7 @@ from visionality.pricebook.book import PriceBook
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 """The moment that every fixture is priced at, from the list that is pinned with the product."""
 
-_GATEWAY = SimpleNamespace(books={NIL: PriceBook()}, clock=lambda: AT)
+_GATEWAY = SimpleNamespace(books={NIL: PriceBook()})
 
 
 def billed(wire: Wire, metered: Metered) -> Row:
@@ -31,7 +31,8 @@ def billed(wire: Wire, metered: Metered) -> Row:
         model_requested=wire.asked,
     )
     deployments = {wire.asked: wire.cost.model} if provider.serves_deployments else {}
-    settle.price(_GATEWAY, row, Target(provider, route, ""), SimpleNamespace(models=deployments), metered)
+    target, upstream = Target(provider, route, ""), SimpleNamespace(models=deployments)
+    settle.price(_GATEWAY, row, target, upstream, metered, AT)
     return row
 
 
