@@ -39,7 +39,7 @@ STAGES = (
     ),
     ("what it asks", ("ChatCompletions.document", "ChatCompletions.ask", "JsonOverSse.document")),
     ("its worst case, and the budgets that it draws on", ("hold (visionality/gateway/admit.py",)),
-    ("the request to the provider", ("Forwarder._send",)),
+    ("the request to the provider", ("Forwarder._send", "Upstream.send")),
     (
         "the provider's answer, and its usage",
         ("_Link.data_received", "Forwarder._whole", "Forwarder._stream"),
