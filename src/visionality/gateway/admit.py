@@ -96,7 +96,8 @@ async def hold(
 ) -> tuple[Hold, Request, Ask]:
     """Make the call's hold durable, with the draft of its row, in every budget that it draws on.
 
-    Returns it with the call as it may leave: with a shorter answer where that is all it can afford. Raises Refusal when one of them has not enough left, or the ledger is away.
+    Returns it with the call as it may leave: with a shorter answer where that is all it can afford. Raises Refusal when
+    one of them has not enough left, or the ledger is away.
     """
     request, ask, document = asked
     for _ in range(TRIES):
