@@ -338,7 +338,6 @@ def test_an_error_in_the_middle_of_its_stream_is_a_failure_on_the_row(product, c
                         model=ROUTED, messages=ONE, stream=True, extra_headers=sending(call_id)
                     )
                 )
-            product.until(lambda: product.rows_of(call_id))  # noqa: B023 -- asked at once
             row = caller.row(call_id)
             assert (row["decision"], row["reason"], row["finish"]) == (
                 "failed",
@@ -349,6 +348,22 @@ def test_an_error_in_the_middle_of_its_stream_is_a_failure_on_the_row(product, c
             assert row["provider"] == "openrouter"
             if nusd is not None:
                 assert row["cost_nusd"] == nusd
+
+
+def test_an_error_ends_a_stream_though_the_provider_does_not_hang_up(product, caller):
+    error = event(error={"code": 502, "message": "Provider returned error"}, **said("", "error"))
+    with answering(product, caller, "openrouter") as (provider, client):
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+        provider.answer, provider.stays_open = head + event(**said("one two")) + error, True
+        call_id = new_id()
+        with pytest.raises(openai.APIError, match="Provider returned error"):
+            list(
+                client.chat.completions.create(
+                    model=ROUTED, messages=ONE, stream=True, extra_headers=sending(call_id)
+                )
+            )
+        row = caller.row(call_id)
+        assert (row["decision"], row["reason"], row["finish"]) == ("failed", *["upstream_error"] * 2)
 
 
 def test_an_error_of_its_own_before_a_stream_passes_with_its_numeric_code(product, caller):

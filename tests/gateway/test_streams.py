@@ -66,16 +66,18 @@ def last_error(body: bytes) -> dict:
 
 
 @BOTH
-def test_the_row_stands_before_the_client_has_the_last_event(caller, path):
+@pytest.mark.parametrize("ending", [{}, {"stream_error_after_chunks": 2}], ids=["whole", "error"])
+def test_the_row_stands_before_the_client_has_the_last_event_or_an_error(caller, path, ending):
+    last = b'"error"' if ending else TERMINAL[path]
     chance = random.Random(20261121)
     dsn = read_endpoint(caller.product.data_dir).dsn("vis")
     with psycopg.connect(dsn, autocommit=True) as ledger:
         for _ in range(15):
             call_id = new_id()
-            plan = {"chunks": chance.randint(1, 30), "split_bytes": chance.choice([1, 7, 1000, 60000])}
-            with streaming(caller, path, call_id, **plan) as answer:
+            plan = {"chunks": chance.randint(2, 30), "split_bytes": chance.choice([1, 7, 1000, 60000])}
+            with streaming(caller, path, call_id, **plan, **ending) as answer:
                 text = b""
-                while TERMINAL[path] not in text:
+                while last not in text:
                     piece = answer.read1()
                     assert piece, text
                     text += piece
@@ -84,7 +86,7 @@ def test_the_row_stands_before_the_client_has_the_last_event(caller, path):
                 )
                 assert found.fetchone() == (1,)
                 text += answer.read()
-            assert text.count(TERMINAL[path]) == 1
+            assert ending or text.count(last) == 1
 
 
 @BOTH

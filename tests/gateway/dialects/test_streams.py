@@ -66,10 +66,13 @@ def test_crlf_and_lf_tell_the_same(wire):
 
 
 @streams
-def test_the_terminal_event_is_held_until_the_row_is_durable(wire):
-    out, held, (_, complete) = read(wire, [wire.answer])
-    assert complete is bool(wire.terminal.match(held))
+def test_the_terminal_event_or_an_error_is_held_until_the_row_is_durable(wire):
+    out, held, (learned, complete) = read(wire, [wire.answer])
+    is_error = learned["finish"] == "upstream_error" and bool(held)
+    assert complete is (is_error or bool(wire.terminal.match(held)))
     assert not wire.terminal.search(out)
+    assert is_error is ("error" in wire.name or "exception" in wire.name)
+    assert not is_error or b"rror" in held or b"xception" in held
 
 
 def events(*documents, kind=b""):

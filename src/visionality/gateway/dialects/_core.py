@@ -1,7 +1,8 @@
 """What every wire format must be able to do. A dialect knows bytes and nothing of providers, keys or money.
 
 A stream reader is sans-I/O: it is fed the upstream's bytes, gives back what the client may have at once, and keeps
-the terminal event until the row is durable. What it learns does not depend on how the network cut the stream.
+the terminal event, or an error, until the row is durable. What it learns does not depend on how the network cut the
+stream.
 """
 
 from collections.abc import Mapping
@@ -44,7 +45,7 @@ class StreamReader(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Whether the terminal event came, so that nothing follows for the client."""
+        """Whether the terminal event came, or an error, at which SDKs raise: so that nothing follows for the client."""
 
     def metered(self, document: Mapping[str, Any]) -> Metered:
         """What the stream so far says; estimated from the request and the emitted text where it says nothing."""

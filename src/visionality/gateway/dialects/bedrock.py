@@ -168,6 +168,7 @@ class FrameStream:
     def _passed(self, frame: Frame) -> bytes:
         if not frame.is_event:
             self._failed |= not self.complete
+            self.complete = True
         elif self._ends(frame) and not self.complete:
             self.complete = True
             self._held = frame.raw

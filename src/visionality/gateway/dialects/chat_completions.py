@@ -127,6 +127,7 @@ class ChatCompletionsStream:
         self._emitted = bytearray()
         self._emitted_bytes = 0
         self._finish: str | None = None
+        self._done = False
         self._error = False
         self.complete = False
 
@@ -143,7 +144,7 @@ class ChatCompletionsStream:
     def metered(self, document: Mapping[str, Any]) -> Metered:
         finish = "upstream_error" if self._error else self._finish
         if _is_report(self._usage):
-            source: UsageSource = "provider_final" if self.complete or self._finish else "provider_partial"
+            source: UsageSource = "provider_final" if self._done or self._finish else "provider_partial"
             return _metered(self._usage, self._chunk, source, finish)
         emitted = sum(estimated_tokens(text_of(match[1])) for match in _DELTA.finditer(self._emitted))
         if self._emitted_bytes > EMITTED_LIMIT:
@@ -151,13 +152,18 @@ class ChatCompletionsStream:
         return _estimated(document, emitted, self._chunk, self._usage, finish, None)
 
     def _read(self, event: bytes) -> bytes:
-        if self.complete:
-            self._held = (self._held + event)[:TAIL_LIMIT]
-            return b""
         if b"[DONE]" in event and payload(event) == b"[DONE]":
+            self.complete = self._done = True
+        out = event if self._done else self._chunk_for_client(event)
+        if self._error:  # OpenRouter reports usage after it
             self.complete = True
-            self._held = event
-            return b""
+        if not self.complete:
+            return out
+        self._held = (self._held + out)[:TAIL_LIMIT]
+        return b""
+
+    def _chunk_for_client(self, event: bytes) -> bytes:
+        """Learn from an event, and leave out of it what the client did not ask for."""
         if not self._chunk:
             self._note(event)
         if finish := _FINISH.search(event):
@@ -222,7 +228,7 @@ def _is_empty_list(raw: msgspec.Raw | None) -> bool:
 
 def _is_error(event: bytes) -> bool:
     try:
-        return bool(members_of(payload(event)).get("error", b"null") != b"null")
+        return bool(_decode(members_of(payload(event)).get("error", b"null")))
     except NOT_JSON:
         return False
 

@@ -82,7 +82,7 @@ class ConverseStream(FrameStream):
 
     def metered(self, document: Mapping[str, Any]) -> Metered:
         found = metered(self._answer, document, self._emitted)
-        if not self.complete:
+        if self._failed or not self.complete:
             found = msgspec.structs.replace(found, problem=None)
         return msgspec.structs.replace(found, finish="upstream_error") if self._failed else found
 

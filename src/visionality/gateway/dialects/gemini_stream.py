@@ -167,7 +167,8 @@ class GeminiStream:
             self._chunks.append(data)
             self._kept_bytes += len(data)
         out, self._held, self._tail = self._held + self._tail, b"", b""
-        if not self._report.ended:
+        self.complete = chunk.error is not None
+        if not self.complete and not self._report.ended:
             return out + piece
         self._held = piece
         return out

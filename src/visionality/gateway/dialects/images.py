@@ -70,7 +70,7 @@ class ImagesStream(TypedStream):
     """Pictures, each after its drafts."""
 
     def metered(self, document: Mapping[str, Any]) -> Metered:
-        source: UsageSource = "provider_final" if self.complete else "provider_partial"
+        source: UsageSource = "provider_final" if self.complete and not self.failed else "provider_partial"
         metered = _metered(self.said, source)
         if metered is None:
             pictures = counted(whole(document.get("n"))) or 1

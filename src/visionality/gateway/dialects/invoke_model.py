@@ -120,7 +120,7 @@ class InvokeStream(FrameStream):
     def metered(self, document: Mapping[str, Any]) -> Metered:
         if self._speaks_messages:
             found = _marked(self._messages.metered(document), self._aws)
-        elif self._aws or self.complete:
+        elif self._aws or (self.complete and not self._failed):
             found = _metered(self._answer, self._aws, document, self._emitted)
         else:
             found = msgspec.structs.replace(_metered({}, {}, document, self._emitted), problem=None)

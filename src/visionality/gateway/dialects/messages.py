@@ -160,6 +160,10 @@ class MessagesStream:
             return b""
         elif b'"message_' in event or b'"error"' in event:
             self._note(event)
+            if self._finish == "upstream_error":
+                self.complete = True
+                self._held = event
+                return b""
         return event
 
     def _note(self, event: bytes) -> None:

@@ -80,6 +80,10 @@ class TypedStream:
         if b'"error"' in event:
             self.failed |= _is_error(event)
         self.note(event)
+        if self.failed:
+            self.complete = True
+            self._held = event
+            return b""
         return event
 
     def _ending(self, event: bytes) -> dict[str, Any] | None:
@@ -105,8 +109,6 @@ def reported_tokens(said: Mapping[str, Any]) -> dict[str, Any] | None:
 def _is_error(event: bytes) -> bool:
     try:
         members = members_of(payload(event))
-        return (
-            bytes(members.get("error", b"null")) != b"null" or bytes(members.get("type", b"")) == b'"error"'
-        )
+        return bool(_decode(members.get("error", b"null"))) or bytes(members.get("type", b"")) == b'"error"'
     except NOT_JSON:
         return False
