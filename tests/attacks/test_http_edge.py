@@ -151,7 +151,7 @@ PATHS = [
     "/v1//messages", "//v1/messages", "/v1/%2e%2e/admin", "/v1/../admin", "/v1/./messages", "/v1/messages/",
     "/v1/messages;x=1", "/v1/messages%00", "/v1/messages%2f", "/V1/Messages", "/v1/mess%61ges", "/v1%2fmessages",
     "/v1/chat/completions/../../models", "/v1/chat\\completions", "/openai/../anthropic/v1/messages", "/v1/messages%20",
-    "/admin", "/metrics", "/.git/config", "/v1/organization/api_keys", "/v1/fine_tuning/jobs", "/debug/pprof",
+    "/admin", "/Metrics", "/metrics/", "/.git/config", "/v1/organization/api_keys", "/v1/fine_tuning/jobs", "/debug/pprof",
     "/spend-tokens/", "/spend-tokens/..", "/usage/card/", "/v1/files/../messages", "/v1/models/../messages", "/v1/messages#x",
 ]  # fmt: skip
 

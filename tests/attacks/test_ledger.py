@@ -17,7 +17,7 @@ from attacks.attacker import around, counted, knocking, rows
 from attacks.catalogue import FLOOD
 from gateway.calls import new_id
 from ledger.faults import ROLES, TABLES
-from ledger.test_append_only import ATTEMPTS
+from ledger.test_append_only import ATTEMPTS, KEYS
 from visionality.core.handle import from_entropy
 from visionality.postgres import read_endpoint
 from web.browsing import Browser
@@ -39,9 +39,9 @@ def test_no_role_of_an_application_changes_a_row(product, bearer, backend, seen)
         with psycopg.connect(dsn) as connection:
             for table in TABLES:
                 partition = (
-                    "vis.seals" if table == "seals" else row["partition"].replace("request_logs", table)
+                    f"vis.{table}" if table in KEYS else row["partition"].replace("request_logs", table)
                 )
-                key = "org_id, log, seal_no" if table == "seals" else "org_id, created_at, id"
+                key = KEYS.get(table, "org_id, created_at, id")
                 for sentence in ATTEMPTS.values():
                     with pytest.raises(psycopg.errors.InsufficientPrivilege):
                         connection.execute(sentence.format(table=table, key=key, partition=partition))
@@ -87,7 +87,9 @@ def test_a_flood_of_bad_tokens_fills_nothing_and_keeps_nobody_out(product, beare
     bad = [from_entropy(os.urandom(32)) for _ in range(50)] + [
         around(chance.randbytes(300)) for _ in range(50)
     ]
-    bad += [bearer["envelope"][:-8] + "A" + bearer["envelope"][-7:], "sk-ant-of-somebody", "visk_live_x"]
+    envelope = bearer["envelope"]
+    other = "B" if envelope[-8] == "A" else "A"
+    bad += [f"{envelope[:-8]}{other}{envelope[-7:]}", "sk-ant-of-somebody", "visk_live_x"]
     before = {
         "rows": rows(product),
         "strangers": product.query("select count(*) as n from vis.strangers")[0]["n"],
@@ -119,7 +121,8 @@ def test_a_flood_of_bad_tokens_fills_nothing_and_keeps_nobody_out(product, beare
     for thread in threads:
         thread.join()
     rate = FLOOD / (time.perf_counter() - begun)
-    assert set(answers) == {401}
+    believed = {bad[number % len(bad)][:9] for number, status in enumerate(answers) if status != 401}
+    assert set(answers) == {401}, believed
     assert len(answers) == FLOOD // 4 * 4
     product.until(lambda: counted(product) >= came + len(answers))
     grown = product.query("select count(*) as n from vis.strangers")[0]["n"] - before["strangers"]
