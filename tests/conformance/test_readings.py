@@ -33,10 +33,12 @@ def test_an_answer_is_read_as_its_fixture_says(wire):
 
 
 @pytest.mark.parametrize("wire", STREAMS, ids=lambda wire: wire.name)
-def test_a_stream_is_complete_when_its_last_event_came(wire):
+def test_a_stream_is_complete_when_its_last_event_or_an_error_came(wire):
     reader = wire.reader()
     reader.feed(wire.answer)
-    assert reader.complete is bool(wire.terminal.search(wire.answer))
+    is_error = reader.metered(wire.document).finish == "upstream_error"
+    assert is_error is ("error" in wire.name or "exception" in wire.name)
+    assert reader.complete is (is_error or bool(wire.terminal.search(wire.answer)))
 
 
 @every_wire
