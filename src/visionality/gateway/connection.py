@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, cast
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 import httptools
+
+from visionality.gateway.turns import Turns
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -62,6 +65,9 @@ _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,%d})[ \t]*\r\n" % _DIG
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 log = logging.getLogger("uvicorn.error")
+
+_turns: "WeakKeyDictionary[ServerState, Turns]" = WeakKeyDictionary()
+"""What all connections of a server share."""
 
 
 class Presence:
@@ -147,6 +153,7 @@ class Connection(asyncio.Protocol):
         self._state = {**app_state, PRESENCE: self.presence}
         self._keep_alive = config.timeout_keep_alive
         self.loop = asyncio.get_running_loop()
+        self._turns = _turns.setdefault(server_state, Turns(self.loop))
         self._timer: asyncio.TimerHandle | None = None
         self._quiet = 0.0
         self._unsent = 0
@@ -431,8 +438,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, exchange: "Exchange") -> None:
         self.presence.pass_on = exchange.pass_on
-        exchange.task = task = self.loop.create_task(exchange.run())
-        self.server_state.tasks.add(task)
+        self._turns.take(exchange.begin)
 
     def default_lines(self) -> bytes:
         """Uvicorn's own headers, which it makes anew each second."""
@@ -578,6 +584,11 @@ class Exchange:
             self._news.set()
 
     # ------------------------------------------------------------------ the application
+
+    def begin(self) -> None:
+        connection = self._connection
+        self.task = connection.loop.create_task(self.run())
+        connection.server_state.tasks.add(self.task)
 
     async def run(self) -> None:
         connection = self._connection
