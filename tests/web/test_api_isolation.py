@@ -222,7 +222,8 @@ def normal(reply: Reply, ids: dict[str, str]) -> tuple[int, str]:
     """Status and body without what names the id that was asked for, and without what is of the moment."""
     text = json.dumps(reply.content, default=repr)
     for value in sorted(ids.values(), key=len, reverse=True):
-        text = text.replace(value, "…") if len(value) > 1 else text.replace(f"version {value} ", "version … ")
+        said = rf"(?<![\w-]){re.escape(value)}(?![\w-])" if len(value) > 1 else rf"(?<=version ){value}(?= )"
+        text = re.sub(said, "…", text)
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "ID", text)
     return reply.status, re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(\+00:00|Z)", "TIME", text)
 
