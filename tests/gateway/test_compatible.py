@@ -320,30 +320,34 @@ def answering(product: Product, caller: Caller, name: str) -> Iterator[tuple[Any
             product.run("provider", "remove", name)
 
 
+ERROR = event(error={"code": 502, "message": "Provider returned error"}, **said("", "error"))
+
+
+def row_of_an_error(caller: Caller, client: openai.OpenAI) -> dict[str, Any]:
+    """The row of a stream whose error the SDK raises; it stands by then."""
+    call_id = new_id()
+    with pytest.raises(openai.APIError, match="Provider returned error"):
+        list(
+            client.chat.completions.create(
+                model=ROUTED, messages=ONE, stream=True, extra_headers=sending(call_id)
+            )
+        )
+    row = caller.row(call_id)
+    assert (row["decision"], row["reason"], row["finish"]) == ("failed", "upstream_error", "upstream_error")
+    return row
+
+
 def test_an_error_in_the_middle_of_its_stream_is_a_failure_on_the_row(product, caller):
-    error = event(error={"code": 502, "message": "Provider returned error"}, **said("", "error"))
     processing = b": OPENROUTER PROCESSING\n\n"
     usage = event(choices=[], usage=report("0.002"))
     with answering(product, caller, "openrouter") as (provider, client):
         for ending, nusd, source in (
-            ((error,), None, "tokenizer_estimate"),
-            ((error, usage), 2_000_000, "provider_final"),
-            ((error, usage, b"data: [DONE]\n\n"), 2_000_000, "provider_final"),
+            ((ERROR,), None, "tokenizer_estimate"),
+            ((ERROR, usage), 2_000_000, "provider_final"),
+            ((ERROR, usage, b"data: [DONE]\n\n"), 2_000_000, "provider_final"),
         ):
             provider.answer = stream(processing, event(**said("one two")), *ending)
-            call_id = new_id()
-            with pytest.raises(openai.APIError, match="Provider returned error"):
-                list(
-                    client.chat.completions.create(
-                        model=ROUTED, messages=ONE, stream=True, extra_headers=sending(call_id)
-                    )
-                )
-            row = caller.row(call_id)
-            assert (row["decision"], row["reason"], row["finish"]) == (
-                "failed",
-                "upstream_error",
-                "upstream_error",
-            )
+            row = row_of_an_error(caller, client)
             assert row["usage_source"] == source
             assert row["provider"] == "openrouter"
             if nusd is not None:
@@ -351,19 +355,10 @@ def test_an_error_in_the_middle_of_its_stream_is_a_failure_on_the_row(product, c
 
 
 def test_an_error_ends_a_stream_though_the_provider_does_not_hang_up(product, caller):
-    error = event(error={"code": 502, "message": "Provider returned error"}, **said("", "error"))
     with answering(product, caller, "openrouter") as (provider, client):
         head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
-        provider.answer, provider.stays_open = head + event(**said("one two")) + error, True
-        call_id = new_id()
-        with pytest.raises(openai.APIError, match="Provider returned error"):
-            list(
-                client.chat.completions.create(
-                    model=ROUTED, messages=ONE, stream=True, extra_headers=sending(call_id)
-                )
-            )
-        row = caller.row(call_id)
-        assert (row["decision"], row["reason"], row["finish"]) == ("failed", *["upstream_error"] * 2)
+        provider.answer, provider.stays_open = head + event(**said("one two")) + ERROR, True
+        row_of_an_error(caller, client)
 
 
 def test_an_error_of_its_own_before_a_stream_passes_with_its_numeric_code(product, caller):
